@@ -4,16 +4,22 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 
 from backups.components.files.format.header import FILE, FOLDER, HARD_LINK, ROOT, Member
 from backups.components.files.index import read_tar
+from backups.components.files.listing import position
 from backups.components.files.read import BUFFER_BYTES, NestedTar
 from backups.components.files.replacing.scope import WHOLE, Scope
+from backups.lib.beside import beside
 from backups.lib.filesystem.attributes import GIVEN, attributes_of
 from backups.lib.filesystem.walk import TreeEntry, walk
 
 BLOCK = 1 << 20
+# of its tar: below that a tree is compared sooner than a second process is there
+SHARED_BYTES = 16 << 20
+ALL, EVEN, ODD = (0, 1), (0,), (1,)
 # the system may give every file another one at any time
 LABELS = frozenset({"security.selinux", "security.SMACK64"})
 
@@ -37,6 +43,31 @@ def first_difference(
     one. Raises ComponentError.
     """
 
+    both = partial(
+        _first_difference, archive, live, scope=scope, staying=staying, unkept=unkept, trusted=trusted, index=index
+    )
+    # headers would be parsed twice
+    if index is None or archive.stat().st_size < SHARED_BYTES:
+        return both(checkpoint)
+    with beside(partial(both, lambda _: None, ODD)) as other:
+        found = [both(checkpoint, EVEN), other(checkpoint)]
+    return min((name for name in found if name is not None), key=position, default=None)
+
+
+def _first_difference(
+    archive: Path,
+    live: Path,
+    checkpoint: Callable[[int], None],
+    share: Collection[int] = ALL,
+    *,
+    scope: Scope,
+    staying: Collection[str],
+    unkept: Collection[str],
+    trusted: bool,
+    index: Path | None,
+) -> str | None:
+    """Compare as `first_difference`: all names, and of the entries with each second number what else they have."""
+
     def may_stay(entry: TreeEntry) -> bool:
         return entry.is_folder and entry.name in staying
 
@@ -45,7 +76,7 @@ def first_difference(
         tar = read_tar(file, archive.name, index, trusted=trusted)
         # both come in the order of `walk`
         found = walk(live, scope)
-        for member in tar.members():
+        for number, member in enumerate(tar.members()):
             name = scope.inner(member.name)
             if name is None or name == ROOT:
                 continue
@@ -54,7 +85,7 @@ def first_difference(
                 entry = next(found, None)
             if entry is None:
                 return name
-            if entry.name != name or not _is_same(entry, member, tar, unkept):
+            if entry.name != name or (number % 2 in share and not _is_same(entry, member, tar, unkept)):
                 return min(entry.name, name)
             if member.type == HARD_LINK:
                 if inodes.get(member.target) != (entry.info.st_dev, entry.info.st_ino):

@@ -6,7 +6,7 @@ The nested tar keeps everything that the tree has, and the archive around it sta
 import os
 import stat
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from backups.archive.manifest.document import Entry, LeftOut
@@ -23,12 +23,14 @@ from backups.components.files.compare import first_difference
 from backups.components.files.kernel_files import kernel_made, with_kernel_files
 from backups.components.files.listing import ListWriter
 from backups.components.files.pack import pack_tree
+from backups.components.files.replacing.drafts import discard_drafts, notes_on_drafts, remove_drafts
 from backups.components.files.replacing.layout import layout_of, obstacles
 from backups.components.files.replacing.replace import clear_tree, replace_tree
 from backups.components.files.replacing.scope import Scope
-from backups.components.files.space import region_space, tar_bytes
+from backups.components.files.space import TarSize, region_space, tar_bytes
 from backups.errors import ComponentError, Untouched
-from backups.lib.filesystem.atomic import discard, replace_file, translate_os_errors
+from backups.lib.beside import beside
+from backups.lib.filesystem.atomic import create_private, discard, replace_file, translate_os_errors
 from backups.lib.filesystem.copy import copy_stable, matches_checksum
 from backups.lib.filesystem.ownership import permissions_of
 from backups.lib.filesystem.walk import walk
@@ -88,20 +90,17 @@ class FilesComponent(Component):
         target, own = context.directory / self._tree_member, self.site_paths_below()
         # the listing is kept beside the tar, and is not a member of the archive
         listing = context.directory / f".{self._tree_member}.list"
-        with listing.open("xb") as file:
-            listing.chmod(0o600)
+        with create_private(listing) as file:
             writer = ListWriter(file)
             packed = pack_tree(self.path, target, context.checkpoint, writer.add_packed, own)
             writer.finish()
         places = list(own.existing(self.path))
+        holding = [printable(f"{self.path / name} holds {place.description}") for name, place in places]
+        warnings = [*packed.warnings, *(f"{text} and was left out" for text in holding)]
         left_out = [LeftOut(self.name, printable(name), place.what) for name, place in places]
-        packed.warnings += [
-            printable(f"{self.path / name} holds {place.description} and was left out") for name, place in places
-        ]
-        part = ExportedPart(
-            self.name, target, target.name, "data", permissions, listing, packed.files, packed.file_bytes
-        )
-        return Export([part], packed.warnings, left_out=left_out)
+        counts = packed.files, packed.file_bytes
+        part = ExportedPart(self.name, target, target.name, "data", permissions, listing, *counts)
+        return Export([part], warnings, left_out=left_out)
 
     @property
     def _tree_member(self) -> str:
@@ -126,7 +125,11 @@ class FilesComponent(Component):
         trees = [entry for entry in entries or () if self._is_tree(entry)]
         if trees or (entries is None and live.is_dir()):
             found = contents(trees[0]) if trees and contents is not None else None
-            yield from obstacles(layout_of(live, self.site_paths_below()), found, deep=deep)
+            size, blocked = TarSize(), False
+            for obstacle in obstacles(layout_of(live, self.site_paths_below()), found, deep=deep, seen=size.add):
+                blocked = True
+                yield obstacle
+            self._tree_bytes = size.total if deep and not blocked else None
         else:
             yield from file_obstacles(live)
 
@@ -166,6 +169,7 @@ class FilesComponent(Component):
                 own=self.site_paths_below(),
                 trusted=entry.trusted,
                 index=context.index_of(entry),
+                keep_replaced=True,
             )
             self._applied, self._notes, self._unkept = done.info, done.notes, done.unkept
         elif live.is_dir():
@@ -183,19 +187,17 @@ class FilesComponent(Component):
             return self._notes
         if self._applied is None or not os.path.samestat(self._applied, stat_path(self.path)):
             raise ComponentError(f"{self.path} is not the folder that the restore has just made.", hint=STOP_SERVICE)
-        notes = [*self._notes]
-        # a note, no error: the tree was compared before it took its name, so a difference has been written since
-        try:
-            found = self._first_difference(entry, context)
-        except ComponentError as error:
-            notes.append(error.message)
-        else:
-            if found is not None:
-                notes.append(printable(f"{self.path / found} was changed right after the restore"))
-        for draft in layout_of(self.path.resolve(), self.site_paths_below()).drafts():
-            if os.path.lexists(draft):
-                notes.append(printable(f"{draft}, the tree from before, could not be removed: remove it by hand"))
-        return notes
+        notes, layout = [*self._notes], layout_of(self.path.resolve(), self.site_paths_below())
+        with beside(partial(discard_drafts, layout)) as discarded:
+            # a note, no error: the tree was compared before it took its name, so a difference has been written since
+            try:
+                if (found := self._first_difference(entry, context)) is not None:
+                    notes.append(printable(f"{self.path / found} was changed right after the restore"))
+            except ComponentError as error:
+                notes.append(error.message)
+            finally:
+                discarded()
+        return notes + notes_on_drafts(layout)
 
     def _first_difference(self, entry: Entry, context: ApplyContext) -> str | None:
         layout = layout_of(self.path.resolve(), self.site_paths_below())
@@ -240,10 +242,7 @@ class FilesComponent(Component):
             discard(live)
 
     def remove_drafts(self) -> None:
-        for draft in layout_of(self.path.resolve(), self.site_paths_below()).drafts():
-            # the next restore fails if it is still there
-            with suppress(OSError):
-                discard(draft)
+        remove_drafts(layout_of(self.path.resolve(), self.site_paths_below()))
 
     def _is_tree(self, entry: Entry) -> bool:
         return entry.file == self._tree_member

@@ -9,22 +9,33 @@ from backups.components.files.format.sparse import stored_bytes
 from backups.components.files.read import NestedTar
 from backups.components.files.replacing.layout import Layout, Region
 from backups.errors import ComponentError
-from backups.lib.filesystem.walk import walk
+from backups.lib.filesystem.walk import TreeEntry, walk
 from backups.lib.site_paths import SitePathsBelow
 
 # with times in fractions of seconds; most entries have no attributes
 HEADER_BYTES = 3 * TAR_BLOCK
 
 
+class TarSize:
+    """Adds up in `total` an estimate of the bytes that the tar of a tree takes, for all of its entries but the root."""
+
+    def __init__(self) -> None:
+        # the root, and the two blocks at the end
+        self.total = HEADER_BYTES + 2 * TAR_BLOCK
+
+    def add(self, entry: TreeEntry) -> None:
+        """Add an entry. Raises ComponentError where it vanished."""
+        stored = stored_bytes(entry) if entry.is_file else 0
+        self.total += HEADER_BYTES + stored + -stored % TAR_BLOCK
+
+
 def tar_bytes(root: Path, own: SitePathsBelow) -> int:
     """Return an estimate of the bytes that the tar of the tree at `root` takes, without the site's `own` paths."""
-    # the root, and the two blocks at the end
-    total = HEADER_BYTES + 2 * TAR_BLOCK
+    size = TarSize()
     with suppress(ComponentError):  # an estimate: the export reports the error
         for entry in walk(root, own):
-            stored = stored_bytes(entry) if entry.is_file else 0
-            total += HEADER_BYTES + stored + -stored % TAR_BLOCK
-    return total
+            size.add(entry)
+    return size.total
 
 
 def region_space(layout: Layout, archive: Path) -> dict[Path, SpaceNeeded]:

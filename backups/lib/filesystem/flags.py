@@ -9,9 +9,10 @@ from pathlib import Path
 AT_FDCWD = -100
 AT_SYMLINK_NOFOLLOW = 0x100
 ATTRIBUTES = struct.Struct("=8xQ")
-PROTECTIONS = ((0x10, "immutable"), (0x20, "append-only"))
-SIZE = 256
+PROTECTIONS = {0x10: "immutable", 0x20: "append-only"}
+ANY_PROTECTION = sum(PROTECTIONS)
 # once: a walk asks for every entry
+Buffer = ctypes.c_char * 256
 LIBC = ctypes.CDLL(None)
 
 
@@ -21,9 +22,11 @@ def protection(path: str | Path, folder: int = AT_FDCWD) -> str:
     `path` is relative to the open `folder`, and its last part is not followed. What the system cannot tell counts as no
     flag.
     """
-    found = ctypes.create_string_buffer(SIZE)
+    found = Buffer()
     # no permission to read it is needed, as for the ioctl of chattr
     if not hasattr(LIBC, "statx") or LIBC.statx(folder, os.fsencode(path), AT_SYMLINK_NOFOLLOW, 0, found):
         return ""
     (attributes,) = ATTRIBUTES.unpack_from(found)
-    return next((name for flag, name in PROTECTIONS if attributes & flag), "")
+    if not attributes & ANY_PROTECTION:
+        return ""
+    return next(name for flag, name in PROTECTIONS.items() if attributes & flag)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from backups.components.base import ExportContext
+from backups.components.files import space
 from backups.components.files.component import FilesComponent
 from backups.errors import ComponentError, MissingComponent
-from backups.lib.filesystem.walk import DRAFT_INSIDE
+from backups.lib.filesystem.walk import DRAFT_INSIDE, walk
 from tests.support.programs import require
 
 Tree = dict[str, tuple[int, str | bytes | None]]
@@ -78,6 +79,20 @@ def test_plain_tar_unpacks_a_tree_as_it_was(tree: Path) -> None:
     folder = unpacked(tar)
     assert contents(folder) == contents(tree)
     assert (folder / "odd").stat().st_mtime == 1_600_000_000
+
+
+@pytest.mark.parametrize("deep", [True, False])
+def test_a_tree_whose_entries_were_examined_is_not_read_again_for_its_size(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, *, deep: bool
+) -> None:
+    (tree / "folder").mkdir()
+    (tree / "folder" / "file").write_bytes(bytes(5000))
+    component, again = (FilesComponent("up", tree, member="up") for _ in range(2))
+    expected, walks = again.source_bytes(), list[Path]()
+    monkeypatch.setattr(space, "walk", lambda root, own: walks.append(root) or walk(root, own))
+    assert list(component.obstacles(deep=deep)) == []
+    assert component.source_bytes() == expected
+    assert walks == ([] if deep else [tree])
 
 
 def test_owners_are_kept(tree: Path) -> None:

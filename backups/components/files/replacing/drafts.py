@@ -10,6 +10,7 @@ from backups.lib.filesystem.exchange import aside_of
 from backups.lib.filesystem.folders import open_below
 from backups.lib.filesystem.walk import DRAFT_INSIDE, walk
 from destinations.lib.disks import fsync_folder
+from destinations.lib.formats import printable
 
 
 def settle_aside(live: Path) -> None:
@@ -57,8 +58,25 @@ def _move_back(draft: Path, live: Path, aside: Path, name: Path) -> None:
             fsync_folder(there)
 
 
+def remove_drafts(layout: Layout) -> None:
+    """Remove the drafts, also a tree that was moved aside; errors are ignored."""
+    for draft in layout.drafts():
+        # the next restore fails if it is still there
+        with suppress(OSError):
+            discard(draft)
+
+
+def notes_on_drafts(layout: Layout) -> list[str]:
+    """Return a note for the operator on each draft that is still there."""
+    return [
+        printable(f"{draft}, the tree from before, could not be removed: remove it by hand")
+        for draft in layout.drafts()
+        if os.path.lexists(draft)
+    ]
+
+
 def discard_drafts(layout: Layout) -> None:
-    """Remove the drafts, with what was in the tree before; `verify` of the component notes one that stays."""
+    """Remove the drafts, with what was in the tree before. One that stays is found by `notes_on_drafts`."""
     # where this fails, the tree moved aside is not among the drafts
     with suppress(OSError):
         settle_aside(layout.live)

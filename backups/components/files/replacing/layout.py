@@ -7,7 +7,7 @@ its file systems by itself, name by name, and single files that are mounted by w
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from backups.errors import ComponentError, Untouched
 from backups.lib.filesystem.atomic import draft_of
 from backups.lib.filesystem.exchange import aside_of
 from backups.lib.filesystem.flags import protection
-from backups.lib.filesystem.walk import DRAFT_INSIDE, walk
+from backups.lib.filesystem.walk import DRAFT_INSIDE, TreeEntry, walk
 from backups.lib.filesystem.writable import access_hint, may_rename, may_write, nearest_folder, reason_against_writing
 from backups.lib.site_paths import SitePathsBelow
 from destinations.lib.formats import listed
@@ -108,11 +108,17 @@ def layout_of(live: Path, own: SitePathsBelow) -> Layout:
     return Layout(live, own, is_mounted, tuple(sorted(folders)), tuple(sorted(files)), is_layered)
 
 
-def obstacles(layout: Layout, contents: Iterable[Content] | None = None, *, deep: bool = True) -> Iterator[Untouched]:
+def obstacles(
+    layout: Layout,
+    contents: Iterable[Content] | None = None,
+    *,
+    deep: bool = True,
+    seen: Callable[[TreeEntry], object] = lambda _: None,
+) -> Iterator[Untouched]:
     """Yield what would stop a restore of the tree, before anything is changed.
 
     `contents` are the entries of the backup where they are at hand. With `deep` what is in the live tree is examined
-    too.
+    too; `seen` is called with each entry of it, up to one that is in the way.
     """
     live = layout.live
     if not layout.exists:
@@ -133,12 +139,12 @@ def obstacles(layout: Layout, contents: Iterable[Content] | None = None, *, deep
                 hint=access_hint(live / name, MOUNT_HINT),
             )
     if deep:
-        yield from _unremovable(layout)
+        yield from _unremovable(layout, seen)
     if contents is not None and layout.in_place:
         yield from _misplaced(layout, contents)
 
 
-def _unremovable(layout: Layout) -> Iterator[Untouched]:
+def _unremovable(layout: Layout, seen: Callable[[TreeEntry], object]) -> Iterator[Untouched]:
     """Yield the first entry of the tree that this user could not remove: the former tree goes after the swap."""
     user = os.geteuid()
     try:
@@ -151,6 +157,7 @@ def _unremovable(layout: Layout) -> Iterator[Untouched]:
                     hint=access_hint(entry.path),
                 )
                 return
+            seen(entry)
     except ComponentError as error:
         yield Untouched(f"{layout.live} cannot be replaced: {error.message}", hint=error.hint)
 

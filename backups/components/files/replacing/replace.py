@@ -53,13 +53,14 @@ def replace_tree(
     own: SitePathsBelow = NO_SITE_PATHS_BELOW,
     trusted: bool = True,
     index: Path | None = None,
+    keep_replaced: bool = False,
 ) -> Replaced:
     """Replace the folder `live` by the tree in `archive`.
 
     Missing folders above it are made with `permissions`. Modes are restored, set-id bits included where the archive
     is `trusted`, and owners where this user may set them. The site's `own` paths below `live` are not changed. `index`
-    is that of `archive`, where it has one. Raises Untouched, and ComponentError where `live` may have been replaced
-    already.
+    is that of `archive`, where it has one. With `keep_replaced` the drafts hold in the end what was replaced. Raises
+    Untouched, and ComponentError where `live` may have been replaced already.
     """
     with untouched(), translate_os_errors(live, Untouched):
         settle_aside(live)
@@ -67,7 +68,7 @@ def replace_tree(
         settle_inside(layout)
     in_place, regions = layout.in_place, layout.regions()
     notes: list[str] = []
-    with _discarding_drafts(layout):
+    with _discarding_drafts(layout, keep_replaced=keep_replaced):
         with untouched(), translate_os_errors(live, Untouched):
             require_replaceable(layout, archive)
             notes += make_parents(live, permissions)
@@ -131,8 +132,11 @@ def contents_of(archive: Path) -> Iterator[Content]:
 
 
 @contextmanager
-def _discarding_drafts(layout: Layout) -> Iterator[None]:
-    """Remove the drafts in the end, unless one of them holds an entry of the live tree that is at no other place."""
+def _discarding_drafts(layout: Layout, *, keep_replaced: bool = False) -> Iterator[None]:
+    """Remove the drafts in the end, unless one of them holds an entry of the live tree that is at no other place.
+
+    With `keep_replaced` only after an error.
+    """
     try:
         yield
     except Stranded:
@@ -140,7 +144,8 @@ def _discarding_drafts(layout: Layout) -> Iterator[None]:
     except BaseException:
         discard_drafts(layout)
         raise
-    discard_drafts(layout)
+    if not keep_replaced:
+        discard_drafts(layout)
 
 
 def _build(

@@ -32,11 +32,14 @@ entries = [Entry("data.tar", 1, "", "data", "data")]
 print([str(one) for one in component.obstacles(entries)])
 (live / "first").write_text("changed")
 (live / "conf" / "stray").mkdir()
-component.apply(entries, ApplyContext(staged, 1.0, lambda _: None))
+context = ApplyContext(staged, 1.0, lambda _: None)
+component.apply(entries, context)
+print(component.verify(entries, context))
 print((live / "first").read_text(), sorted(path.name for path in (live / "conf").iterdir()))
 print(sorted(path.name for path in live.iterdir()))
 """
     assert run_as_nobody(program, str(live), str(tmp_path / "staged")).splitlines() == [
+        "[]",
         "[]",
         "first ['app.ini', 'other.ini']",
         "['conf', 'first', 'volume']",

@@ -15,6 +15,7 @@ from backups.components.files.replacing.replace import replace_tree
 from backups.lib.filesystem.folders import remove_tree
 from tests.components.files.kept.packed import packed, unpacked_by_tar
 from tests.support.file_systems import small_disk
+from tests.support.restores.instance_restores import sha256
 
 DEEP = 1500
 
@@ -32,8 +33,9 @@ def test_a_component_whose_name_is_as_long_as_a_name_can_be_is_restored(
     file.write_text("new")
     (tree / ("n" * 255)).write_text("new")
     for component, part in zip(components, parts, strict=True):
-        entry = Entry(part.name, part.path.stat().st_size, "", "data", component.name)
+        entry = Entry(part.name, part.path.stat().st_size, sha256(part.path), "data", component.name)
         component.apply([entry], ApplyContext(staged, 1.0, lambda _: None))
+        assert component.verify([entry], ApplyContext(staged, 1.0, lambda _: None)) == []
     assert (file.read_text(), (tree / ("n" * 255)).read_text()) == ("old", "old")
     assert {path.name for path in tmp_path.iterdir()} == {file.name, tree.name, "staged"}
 

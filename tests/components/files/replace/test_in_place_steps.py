@@ -46,7 +46,9 @@ def content(live: Path) -> Tree:
 
 
 def apply(component: FilesComponent, folder: Path) -> None:
-    component.apply(ENTRIES, ApplyContext(folder, 1.0, lambda _: None))
+    context = ApplyContext(folder, 1.0, lambda _: None)
+    component.apply(ENTRIES, context)
+    component.verify(ENTRIES, context)
 
 
 @pytest.fixture

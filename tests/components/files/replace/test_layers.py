@@ -47,7 +47,9 @@ def change(live: Path) -> None:
 
 
 def apply(component: FilesComponent, folder: Path) -> None:
-    component.apply(ENTRIES, ApplyContext(folder, 1.0, lambda _: None))
+    context = ApplyContext(folder, 1.0, lambda _: None)
+    component.apply(ENTRIES, context)
+    component.verify(ENTRIES, context)
 
 
 def test_a_tree_of_a_lower_layer_comes_back(live: Path, tmp_path: Path) -> None:

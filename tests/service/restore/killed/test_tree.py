@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from backups.components.files import component
 from backups.components.files.component import FilesComponent
 from backups.components.files.replacing import replace as component_tree
 from backups.runs.recovery.reap import reap
@@ -18,7 +19,7 @@ TREE_MOMENTS = {
     "tree is built": (killed_at(component_tree, "first_difference"), "old"),
     "tree is to be swapped": (killed_at(component_tree, "exchange"), "old"),
     "tree is swapped": (killed_at(component_tree, "exchange", after=True), "new"),
-    "old tree is to be removed": (killed_at(component_tree, "discard_drafts", 1), "new"),
+    "old tree is to be removed": (killed_at(component, "discard_drafts", 1), "new"),
     "tree is proven": (killed_at(FilesComponent, "verify", after=True), "new"),
 }
 

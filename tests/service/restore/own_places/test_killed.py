@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from backups.components.files import component
 from backups.components.files.component import FilesComponent
 from backups.components.files.replacing import around, swap
 from backups.components.files.replacing import replace as component_tree
@@ -28,7 +29,7 @@ MOMENTS = {
     "between moves": killed_at(swap.os, "rename", 1, after=True),
     "before modes": killed_at(swap.Metadata, "give", 1),
     "after modes": killed_at(swap.Metadata, "give", 1, after=True),
-    "old one is to be removed": killed_at(component_tree, "discard_drafts"),
+    "old one is to be removed": killed_at(component, "discard_drafts"),
     "is proven": killed_at(FilesComponent, "verify", after=True),
 }
 
