@@ -24,12 +24,12 @@ END = b"]\n"
 
 
 @contextmanager
-def beside(work: Callable[[], Any]) -> Iterator[Callable[..., Any]]:
-    """Do `work` in a fork of this process, beside the block; it may use neither locks nor the database.
+def beside(work: Callable[[Checkpoint], Any]) -> Iterator[Callable[..., Any]]:
+    """Do `work` in a fork of this process, beside the block; it may use neither locks nor the database there.
 
     Yields a function that waits for what `work` returns, something that JSON can hold. It calls the checkpoint that it
     is given with 0 meanwhile, which may raise. Where the process cannot be started, is killed or fails, that function
-    does `work` here, and raises what it raises. The other process ends with the block.
+    does `work` here with that checkpoint, and raises what it raises. The other process ends with the block.
     """
     parent = os.getpid()
     reading, writing = os.pipe()
@@ -41,7 +41,7 @@ def beside(work: Callable[[], Any]) -> Iterator[Callable[..., Any]]:
 
         def result(checkpoint: Checkpoint = lambda _: None) -> Any:
             answer = _read(reading, checkpoint)
-            return json.loads(answer)[0] if answer.endswith(END) else work()
+            return json.loads(answer)[0] if answer.endswith(END) else work(checkpoint)
 
         try:
             yield result
@@ -65,14 +65,14 @@ def _fork() -> int | None:
             return None
 
 
-def _answer(work: Callable[[], Any], writing: int, parent: int) -> NoReturn:
+def _answer(work: Callable[[Checkpoint], Any], writing: int, parent: int) -> NoReturn:
     """Write what `work` returns, and end this process without the handlers of its parent."""
     code = 1
     try:
         # objects of the parent, such as connections, must not be finalized here
         gc.disable()
         set_parent_death_signal(parent)
-        answer = json.dumps([work()]).encode() + b"\n"
+        answer = json.dumps([work(lambda _: None)]).encode() + b"\n"
         while answer:
             answer = answer[os.write(writing, answer) :]
         code = 0

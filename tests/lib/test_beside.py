@@ -9,7 +9,7 @@ import pytest
 
 from backups.errors import Cancelled, ComponentError
 from backups.lib import beside as module
-from backups.lib.beside import beside
+from backups.lib.beside import Checkpoint, beside
 
 
 def ended(pid: int) -> bool:
@@ -22,7 +22,7 @@ def ended(pid: int) -> bool:
 
 def test_work_is_done_in_another_process_and_its_result_comes_back() -> None:
     text = os.fsdecode(b"\xff") * 200_000
-    with beside(lambda: [os.getpid(), text]) as result:
+    with beside(lambda _: [os.getpid(), text]) as result:
         pid, found = result()
     assert found == text
     assert pid != os.getpid()
@@ -30,7 +30,7 @@ def test_work_is_done_in_another_process_and_its_result_comes_back() -> None:
 
 
 def test_work_whose_process_is_killed_is_done_here(tmp_path: Path) -> None:
-    def work() -> int:
+    def work(_: Checkpoint) -> int:
         if os.getpid() != here:
             os.kill(os.getpid(), signal.SIGKILL)
         return os.getpid()
@@ -42,7 +42,7 @@ def test_work_whose_process_is_killed_is_done_here(tmp_path: Path) -> None:
 
 def test_an_answer_that_was_cut_off_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_answer", lambda work, writing, _parent: (os.write(writing, b"[12]"), os._exit(1)))
-    with beside(lambda: 123) as result:
+    with beside(lambda _: 123) as result:
         assert result() == 123
 
 
@@ -51,12 +51,12 @@ def test_work_is_done_here_where_no_process_can_be_started(monkeypatch: pytest.M
         raise OSError(12, "Cannot allocate memory")
 
     monkeypatch.setattr(os, "fork", fork)
-    with beside(os.getpid) as result:
+    with beside(lambda _: os.getpid()) as result:
         assert result() == os.getpid()
 
 
 def test_an_error_of_the_work_is_raised_here() -> None:
-    def work() -> None:
+    def work(_: Checkpoint) -> None:
         raise ComponentError("It vanished.")
 
     with pytest.raises(ComponentError, match=r"^It vanished\.$"), beside(work) as result:
@@ -66,7 +66,7 @@ def test_an_error_of_the_work_is_raised_here() -> None:
 def test_a_stop_while_it_waits_ends_the_other_process(tmp_path: Path) -> None:
     told = tmp_path / "told"
 
-    def work() -> None:
+    def work(_: Checkpoint) -> None:
         told.write_text(str(os.getpid()))
         time.sleep(60)
 

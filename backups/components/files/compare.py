@@ -49,7 +49,7 @@ def first_difference(
     # headers would be parsed twice
     if index is None or archive.stat().st_size < SHARED_BYTES:
         return both(checkpoint)
-    with beside(partial(both, lambda _: None, ODD)) as other:
+    with beside(partial(both, share=ODD)) as other:
         found = [both(checkpoint, EVEN), other(checkpoint)]
     return min((name for name in found if name is not None), key=position, default=None)
 

@@ -6,7 +6,6 @@ The nested tar keeps everything that the tree has, and the archive around it sta
 import os
 import stat
 from collections.abc import Collection, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 from backups.archive.manifest.document import Entry, LeftOut
@@ -21,8 +20,7 @@ from backups.components.base import (
 )
 from backups.components.files.compare import first_difference
 from backups.components.files.kernel_files import kernel_made, with_kernel_files
-from backups.components.files.listing import ListWriter
-from backups.components.files.pack import pack_tree
+from backups.components.files.pack_listed import pack_listed
 from backups.components.files.replacing.drafts import discard_drafts, notes_on_drafts, remove_drafts
 from backups.components.files.replacing.layout import layout_of, obstacles
 from backups.components.files.replacing.replace import clear_tree, replace_tree
@@ -30,7 +28,7 @@ from backups.components.files.replacing.scope import Scope
 from backups.components.files.space import TarSize, region_space, tar_bytes
 from backups.errors import ComponentError, Untouched
 from backups.lib.beside import beside
-from backups.lib.filesystem.atomic import create_private, discard, replace_file, translate_os_errors
+from backups.lib.filesystem.atomic import discard, replace_file, translate_os_errors
 from backups.lib.filesystem.copy import copy_stable, matches_checksum
 from backups.lib.filesystem.ownership import permissions_of
 from backups.lib.filesystem.walk import walk
@@ -90,10 +88,7 @@ class FilesComponent(Component):
         target, own = context.directory / self._tree_member, self.site_paths_below()
         # the listing is kept beside the tar, and is not a member of the archive
         listing = context.directory / f".{self._tree_member}.list"
-        with create_private(listing) as file:
-            writer = ListWriter(file)
-            packed = pack_tree(self.path, target, context.checkpoint, writer.add_packed, own)
-            writer.finish()
+        packed = pack_listed(self.path, target, listing, context, own, size=self._tree_bytes or 0)
         places = list(own.existing(self.path))
         holding = [printable(f"{self.path / name} holds {place.description}") for name, place in places]
         warnings = [*packed.warnings, *(f"{text} and was left out" for text in holding)]
@@ -188,7 +183,7 @@ class FilesComponent(Component):
         if self._applied is None or not os.path.samestat(self._applied, stat_path(self.path)):
             raise ComponentError(f"{self.path} is not the folder that the restore has just made.", hint=STOP_SERVICE)
         notes, layout = [*self._notes], layout_of(self.path.resolve(), self.site_paths_below())
-        with beside(partial(discard_drafts, layout)) as discarded:
+        with beside(lambda _: discard_drafts(layout)) as discarded:
             # a note, no error: the tree was compared before it took its name, so a difference has been written since
             try:
                 if (found := self._first_difference(entry, context)) is not None:
