@@ -90,12 +90,11 @@ class FilesComponent(Component):
         listing = context.directory / f".{self._tree_member}.list"
         packed = pack_listed(self.path, target, listing, context, own, size=self._tree_bytes or 0)
         places = list(own.existing(self.path))
-        holding = [printable(f"{self.path / name} holds {place.description}") for name, place in places]
-        warnings = [*packed.warnings, *(f"{text} and was left out" for text in holding)]
+        warnings = [f"{self.path / name} holds {place.description} and was left out" for name, place in places]
         left_out = [LeftOut(self.name, printable(name), place.what) for name, place in places]
         counts = packed.files, packed.file_bytes
         part = ExportedPart(self.name, target, target.name, "data", permissions, listing, *counts)
-        return Export([part], warnings, left_out=left_out)
+        return Export([part], [*packed.warnings, *map(printable, warnings)], left_out=left_out)
 
     @property
     def _tree_member(self) -> str:
