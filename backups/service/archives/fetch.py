@@ -32,19 +32,40 @@ from destinations.models import Reading
 
 
 class HashingSink:
-    """A sink that hashes what is written, and passes it on to `target`; `blake2b` is computed with `signed` only."""
+    """A sink that hashes what is written, and passes it on to `target`; `blake2b` is computed with `signed` only.
+
+    `size` is in bytes.
+    """
 
     def __init__(self, target: Sink | None = None, *, signed: bool = False) -> None:
         self.target = target
         self.sha256 = hashlib.sha256()
         self.blake2b = new_digest()
+        self.size = 0
         self._signed = signed
 
     def write(self, data: bytes) -> int:
+        self.size += len(data)
         self.sha256.update(data)
         if self._signed:
             self.blake2b.update(data)
         return len(data) if self.target is None else self.target.write(data)
+
+
+class ComparingSink:
+    """A sink that compares what is written with a file, from its beginning on."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._equal = True
+
+    def write(self, data: bytes) -> int:
+        self._equal = self._equal and self._file.read(len(data)) == data
+        return len(data)
+
+    def is_equal(self) -> bool:
+        """Return whether the whole file was written, and nothing else."""
+        return self._equal and not self._file.read(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +77,15 @@ class Fetched:
     notes: tuple[str, ...] = ()
 
 
-def fetch(backup: BackupExecution, directory: Path, *, progress: Callable[[int], None] | None = None) -> Path:
+def fetch(
+    backup: BackupExecution,
+    directory: Path,
+    *,
+    progress: Callable[[int], None] | None = None,
+    known: Path | None = None,
+) -> Path:
     """Download the archive of `backup` as `fetch_nearest`, and return its path."""
-    return fetch_nearest(backup, directory, progress=progress).path
+    return fetch_nearest(backup, directory, progress=progress, known=known).path
 
 
 def fetch_nearest(
@@ -69,14 +96,17 @@ def fetch_nearest(
     among: Callable[[BackupCopy], bool] = lambda copy: True,
     order: Callable[[list[BackupCopy]], list[BackupCopy]] = lambda nearest_first: nearest_first,
     within_budget: bool = False,
+    known: Path | None = None,
 ) -> Fetched:
     """Download the nearest sound copy of `backup` (`among` those, in another `order`) into `directory` (0600).
 
     One that is missing or changed is marked as such, and the next one is taken, as when a destination does not answer.
+    A file `known`, which was uploaded as that archive, is compared with the copy and stays; no new one is written then.
     What is read counts against the daily reading budget; `within_budget` passes over a copy for which that has no room.
-    Raises BackupError when the backup has no archive. When no copy can be had, the first error is raised: ArchiveError
-    for a file that is not the one that was recorded, DestinationError when it cannot be downloaded. Where a sound copy
-    is at a destination that did not answer, it is the error of that one; where one was passed over, PutOff.
+    Raises BackupError when the backup has no archive, or `known` is another file. When no copy can be had, the first
+    error is raised: ArchiveError for a file that is not the one that was recorded, DestinationError when it cannot be
+    downloaded. Where a sound copy is at a destination that did not answer, it is the error of that one; where one was
+    passed over, PutOff.
     """
     if not backup.has_archive:
         state = "missing" if backup.is_missing else "deleted" if backup.deleted_at else backup.status
@@ -87,13 +117,16 @@ def fetch_nearest(
     errors: list[tuple[BackupCopy, OperatorError]] = []
     with read_lease(backup):
         for copy in copies:
-            require_space(directory, copy.size_bytes or 0)
-            path = directory / PurePosixPath(copy.path).name
+            if known is None:
+                require_space(directory, copy.size_bytes or 0)
+            path = known or directory / PurePosixPath(copy.path).name
+            sink = HashingSink()
             try:
-                with _counted(copy, path, within_budget):
-                    _download(copy, path, progress)
+                with _counted(copy, sink, within_budget):
+                    _download(copy, path, sink, progress, exists=known is not None)
             except Exception as error:
-                path.unlink(missing_ok=True)
+                if known is None:
+                    path.unlink(missing_ok=True)
                 if not _is_about_the_copy(error):
                     raise
                 where = copy.destination.name
@@ -115,8 +148,8 @@ def fetch_nearest(
 
 
 @contextmanager
-def _counted(copy: BackupCopy, path: Path, within_budget: bool) -> Iterator[None]:
-    """Count what is fetched of `copy` to `path`. Raises PutOff when it has to fit into the budget, and does not."""
+def _counted(copy: BackupCopy, sink: HashingSink, within_budget: bool) -> Iterator[None]:
+    """Count what is fetched of `copy` into `sink`. Raises PutOff when it has to fit into the budget, and does not."""
     destination, size = copy.destination, copy.size_bytes or 0
     reading = Reading.within_budget(destination, size) if within_budget else Reading.unlimited(destination)
     if reading is None:
@@ -124,7 +157,7 @@ def _counted(copy: BackupCopy, path: Path, within_budget: bool) -> Iterator[None
     try:
         yield
     finally:
-        settle(reading, path.stat().st_size if path.exists() else 0)
+        settle(reading, sink.size)
 
 
 def _is_about_the_copy(error: Exception) -> bool:
@@ -134,15 +167,21 @@ def _is_about_the_copy(error: Exception) -> bool:
     return not isinstance(error, OSError | DatabaseProblem)
 
 
-def _download(copy: BackupCopy, path: Path, progress: Callable[[int], None] | None) -> None:
-    with path.open("xb") as file, copy.destination.open() as destination:
-        path.chmod(0o600)
-        sink = HashingSink(file)
+def _download(
+    copy: BackupCopy, path: Path, sink: HashingSink, progress: Callable[[int], None] | None, *, exists: bool
+) -> None:
+    """Download `copy` through `sink` into the new file `path`, or compare it with the one that `exists`."""
+    with path.open("rb" if exists else "xb") as file, copy.destination.open() as destination:
+        compared = ComparingSink(file) if exists else None
+        if compared is None:
+            path.chmod(0o600)
+        sink.target = compared or file
         try:
             destination.get(copy.path, sink, progress=progress)
         except NotFound:
             mark_missing(copy, timezone.now())
             raise
+        differs = compared is not None and not compared.is_equal()
     if sink.sha256.hexdigest() != copy.sha256:
         error = ArchiveError(
             f"{copy.path} at {copy.destination.name} is not what was uploaded: its SHA-256 differs.",
@@ -150,6 +189,10 @@ def _download(copy: BackupCopy, path: Path, progress: Callable[[int], None] | No
         )
         mark_damaged(copy, timezone.now(), error.message)
         raise error
+    if differs:
+        raise BackupError(
+            f"{path} is not the archive that was uploaded from it.", hint="Check the disk of BACKUP_WORKSPACE_ROOT."
+        )
 
 
 def download_backup(backup: BackupExecution, *, by: audit.Actor) -> BinaryIO:

@@ -1,7 +1,7 @@
 """The kind of run that backs up an instance, with its steps in order."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
@@ -37,7 +37,7 @@ from backups.service.backup.export import export_components
 from backups.service.backup.finish_import import finish_import
 from backups.service.backup.finish_upload import complete
 from backups.service.backup.manifest import build_manifest, without_sealed
-from backups.service.backup.pack import Bodies, pack
+from backups.service.backup.pack import Bodies, Made, pack
 from backups.service.backup.settle import NOTE, settle_uploads
 from backups.service.backup.targets import Targets
 from backups.service.backup.upload import upload_archives
@@ -45,6 +45,7 @@ from backups.service.drops.find import record_drops
 from backups.service.retention.prune import prune_after
 
 Kind, Stage, Status = BackupExecution.Kind, BackupExecution.Stage, BackupExecution.Status
+Packed = Callable[[BackupExecution, Made], None]
 SPARE_BYTES = 16 << 20
 # of a safety backup, while whose restore the service may be down: the fastest in all, with writing and reading back
 FAST_LEVEL = 2
@@ -71,10 +72,12 @@ class BackupKind(RunKind[BackupExecution]):
         *,
         parts: Sequence[Component] | None = None,
         live: LiveConfiguration | None = None,
+        packed: Packed | None = None,
     ) -> None:
         """Export, pack, encrypt and upload.
 
         `parts` replaces the components that the instance has now; `live` is its configuration where it was read before.
+        `packed` is called with each archive before its upload.
         """
         monitor.stage(Stage.PREPARING)
         targets = Targets(run, planned_copies(run))
@@ -138,6 +141,9 @@ class BackupKind(RunKind[BackupExecution]):
             if made.encryption is not None:
                 verify_encrypted(made.path, made.manifest, made.encryption, lambda _: monitor.advance(0))
 
+        if packed is not None:
+            for made in archives.values():
+                packed(run, made)
         total = sum(archives[target.encryption is not None].packed.size_bytes for target in targets.usable)
         monitor.stage(Stage.UPLOADING, total=total)
         upload_archives(run, targets, archives, monitor, unlisted)

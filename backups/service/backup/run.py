@@ -10,7 +10,7 @@ from backups.models import BackupExecution
 from backups.runs.execute import execute, run_here
 from backups.runs.progress import Monitor
 from backups.service.archives.records.copies import Destinations
-from backups.service.backup.kind import BACKUP
+from backups.service.backup.kind import BACKUP, Packed
 from backups.service.backup.start import start_backup
 from destinations.models import BackupDestination
 
@@ -51,12 +51,13 @@ def make_safety_backup(
     parts: Sequence[Component],
     live: LiveConfiguration,
     within: Monitor,
+    packed: Packed,
 ) -> BackupExecution:
     """Take the safety backup of a restore, pinned from its creation so that retention never deletes it.
 
     `parts` are the components, because the configuration of the instance may be damaged; `live` is that configuration,
-    as the restore has read it; `within` is the monitor of the restore, whose cancelling stops the backup too. Raises as
-    `backup_now`.
+    as the restore has read it; `within` is the monitor of the restore, whose cancelling stops the backup too. `packed`
+    is called with the archive before its upload. Raises as `backup_now`.
     """
 
     def make(own_id: str) -> BackupExecution:
@@ -71,6 +72,6 @@ def make_safety_backup(
         )
 
     hint = "It belongs to a restore: run that again."
-    work = partial(BACKUP.work, parts=parts, live=live)
+    work = partial(BACKUP.work, parts=parts, live=live, packed=packed)
     backup, _ = run_here(BACKUP, make, by=by, hint=hint, work=work, within=within)
     return backup

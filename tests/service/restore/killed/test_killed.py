@@ -36,7 +36,7 @@ MOMENTS: dict[str, tuple[Moment, str, bool]] = {
     "staged": (killed_at(engine, "stage", after=True), "old", False),
     "safety begins": (killed_at(engine, "take_safety_backup"), "old", False),
     "safety packs": (killed_at(packing, "write_archive"), "old", False),
-    "safety is stored": (killed_at(safety, "verify_members"), "old", False),
+    "safety is verified": (killed_at(safety, "verify_members"), "old", False),
     "safety is taken": (killed_at(engine, "take_safety_backup", after=True), "old", False),
     "service is stopped": (killed_at(engine, "run_hook", after=True), "old", True),
     "first is to be applied": (killed_at(applying, "apply_archived"), "old", True),
