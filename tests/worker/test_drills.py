@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.paths import PROJECT
 from tests.support.processes.prepared import Prepared
+from tests.support.sites.changed_runs import run_in_children
 from tests.support.sites.worker_site import SETUP, Site, eventually
-from tests.worker.test_killed import run_in_children
 
 MEGABYTES = 24
 # the process of the drill stops in its tracks when it is to check what it unpacked

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.processes.process_table import children_of, open_files
+from tests.support.processes.process_table import children_of, has_pending, open_files
+from tests.support.sites.changed_runs import STOPS_DURING_UPLOAD, run_in_children
 from tests.support.sites.worker_process import Worker
 from tests.support.sites.worker_site import Site, eventually
 
-MEGABYTES = 24
 # what `checkoverdue` finds critical when as many seconds have passed, a line each
 LOOKS = """
 import json
@@ -35,10 +35,10 @@ for seconds in {seconds!r}:
 @pytest.fixture
 def frozen(site: Site) -> tuple[Worker, str, int]:
     """Return a worker, the backup that it runs, and the process of that, stopped while it uploads."""
-    site.fill_big(MEGABYTES)
-    worker = site.worker()
+    site.fill_big(1)
+    worker = site.worker(script=run_in_children(STOPS_DURING_UPLOAD))
     run_id = site.queue(["big"])[0]
-    return worker, run_id, site.freeze(run_id)
+    return worker, run_id, site.stopped(run_id)
 
 
 def task_process(worker: Worker, run: int) -> int:
@@ -101,6 +101,8 @@ def test_afterwards_nothing_runs_and_nothing_is_left(
 
     kill_target(worker, process)
     if kill_target is not kill_the_run:
+        # first: it might have ended by itself before that
+        eventually(lambda: has_pending(process, signal.SIGTERM))
         os.kill(process, signal.SIGCONT)
     if code is not None:
         assert worker.ended() == code
@@ -178,18 +180,3 @@ def test_a_run_that_ends_between_its_upload_and_its_record_is_not_lost(site: Sit
 
     assert len(site.archives()) == 1
     site.leaves_nothing()
-
-
-def run_in_children(script: str) -> str:
-    """Return a script for a worker, after which each run of it executes `script` first."""
-    return (
-        "import sys, subprocess\n"
-        "import backups.worker.child_process as s\n"
-        "start = s.subprocess.Popen\n"
-        "def changed(argv, **options):\n"
-        f"    code = 'import sys, django; django.setup()\\n' + {script!r} + "
-        "'\\nfrom django.core.management import execute_from_command_line as run; run(sys.argv)'\n"
-        "    return start([argv[0], '-c', code, *argv[3:]], **options)\n"
-        "class Changed: Popen = staticmethod(changed); DEVNULL = subprocess.DEVNULL\n"
-        "s.subprocess = Changed\n"
-    )

@@ -1,6 +1,7 @@
 """The processes of this machine, as /proc tells them (proc_pid_stat(5))."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -8,15 +9,23 @@ from pathlib import Path
 
 def living() -> Iterator[int]:
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and _state(entry) not in ("", "Z", "X"):
+        if entry.name.isdigit() and state_of(int(entry.name)) not in ("", "Z", "X"):
             yield int(entry.name)
 
 
-def _state(entry: Path) -> str:
+def state_of(pid: int) -> str:
+    """Return the letter of its state, as T for stopped; nothing when it has gone."""
     try:
-        return (entry / "stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def has_pending(pid: int, number: signal.Signals) -> bool:
+    """Return whether the signal was sent to the process and waits for it to go on."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    pending = next(line for line in lines if line.startswith("ShdPnd:"))
+    return bool(int(pending.split()[1], 16) >> (number - 1) & 1)
 
 
 def environment_of(pid: int) -> list[bytes]:

@@ -15,7 +15,7 @@ import psycopg
 
 from tests.support.paths import PROJECT
 from tests.support.processes import prepared
-from tests.support.processes.process_table import environment_of, living
+from tests.support.processes.process_table import environment_of, living, state_of
 from tests.support.sites.worker_process import Worker
 
 SETUP = "import django; django.setup()\n"
@@ -159,13 +159,15 @@ class Site:
     def status(self, run_id: str) -> str:
         return str(self.run(run_id)["status"])
 
-    def freeze(self, run_id: str) -> int:
-        """Stop the process of a run in its tracks as soon as a part of its archive is there; return its id."""
-        eventually(self.archives, every=0.001)
-        pid = int(self.run(run_id)["worker"].rpartition(":")[2])
-        os.kill(pid, signal.SIGSTOP)
-        assert [name for name in self.archives() if name.endswith(".part")], "it was quicker: use more bytes"
+    def stopped(self, run_id: str) -> int:
+        """Wait until the process of a run has stopped itself (`STOPS_DURING_UPLOAD`), and return it."""
+        eventually(lambda: self.run(run_id)["stage"] == "uploading")
+        pid = self._process_of(run_id)
+        eventually(lambda: state_of(pid) == "T")
         return pid
+
+    def _process_of(self, run_id: str) -> int:
+        return int(self.run(run_id)["worker"].rpartition(":")[2])
 
     def lock_shop(self) -> sqlite3.Connection:
         """Return the connection that holds the database of the tiny instances, so that their backups wait."""
@@ -176,7 +178,7 @@ class Site:
     def exporting(self, run_id: str) -> int:
         """Wait until the run exports, as one that waits for its database does, and return its process."""
         eventually(lambda: self.run(run_id)["stage"] == "exporting")
-        return int(self.run(run_id)["worker"].rpartition(":")[2])
+        return self._process_of(run_id)
 
     def statuses(self) -> list[str]:
         return sorted(row[0] for row in self.rows("SELECT DISTINCT status FROM backup_executions"))

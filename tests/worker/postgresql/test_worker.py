@@ -5,6 +5,7 @@ import re
 import signal
 import time
 
+from tests.support.sites.changed_runs import STOPS_DURING_UPLOAD, run_in_children
 from tests.support.sites.postgres_server import Postgres
 from tests.support.sites.worker_site import Site, eventually
 
@@ -35,10 +36,10 @@ def test_a_worker_outlives_its_database_and_goes_on_when_it_is_back(postgres_sit
 
 def test_a_backup_outlives_a_short_absence_of_the_database(postgres_site: Site, postgres: Postgres) -> None:
     site, name = postgres_site, postgres_site.env["DATABASE_URL"].rpartition("/")[2]
-    site.fill_big(64)
+    site.fill_big(1)
     run_id = site.queue(["big"])[0]
-    site.worker()
-    process = site.freeze(run_id)
+    site.worker(script=run_in_children(STOPS_DURING_UPLOAD))
+    process = site.stopped(run_id)
 
     postgres.shut(name)
     postgres.open(name)
@@ -52,10 +53,10 @@ def test_a_backup_outlives_a_short_absence_of_the_database(postgres_site: Site, 
 
 def test_a_run_whose_worker_was_killed_is_ended_by_the_next_one(postgres_site: Site) -> None:
     site = postgres_site
-    site.fill_big(64)
+    site.fill_big(1)
     run_id = site.queue(["big"])[0]
-    site.worker()
-    site.freeze(run_id)
+    site.worker(script=run_in_children(STOPS_DURING_UPLOAD))
+    site.stopped(run_id)
     for pid in site.processes():
         os.kill(pid, signal.SIGKILL)
 
