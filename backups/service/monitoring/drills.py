@@ -1,11 +1,12 @@
 """State of the drills and verifications of each instance, in a constant number of queries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
-from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from backups.instances import Instance, inventory
@@ -28,15 +29,17 @@ _NEWER = (
         created_at__lt=OuterRef("created_at"),
     )
 )
+_PASSED = Q(kind=Kind.DRILL, verdict=Verdict.PASSED, execution__started_at__isnull=False)
 SORTS = {
     "drill": Q(kind=Kind.DRILL, verdict__in=DECIDED),
     "verification": Q(kind=Kind.VERIFICATION, verdict__in=DECIDED),
-    # a drill of an old backup, or of one whose age is not known, does not show that the new ones restore
-    "proof": Q(kind=Kind.DRILL, verdict=Verdict.PASSED, execution__started_at__isnull=False)
-    & (Q(execution__created_at__gte=F("created_at") - RECENT) | ~Exists(_NEWER)),
+    # whether it is a proof is looked at afterwards: nearly all are, and SQLite calls Python for each sum of dates
+    "passed": _PASSED,
     # a cancelled drill is not among them: an operator ended it on purpose
     "trouble": Q(kind=Kind.DRILL, verdict=Verdict.NONE, status__in=[Status.FAILED, Status.INTERRUPTED]),
 }
+# a drill of an old backup, or of one whose age is not known, does not show that the new ones restore
+PROOF = _PASSED & (Q(execution__created_at__gte=F("created_at") - RECENT) | ~Q(Exists(_NEWER)))
 # what pages and verdicts read of a drill and its backup: a row of both has ninety columns
 COLUMNS = (
     *("instance", "kind", "status", "verdict", "seconds", "findings", "created_at", "completed_at"),
@@ -102,20 +105,12 @@ def drill_states(names: Sequence[str]) -> dict[str, DrillState]:
     drills: dict[str, DrillExecution] = {}
     verifications: dict[str, DrillExecution] = {}
     troubles: dict[str, DrillExecution] = {}
-    # a run created while the clock was ahead would hide every later one
-    dated = DrillExecution.objects.filter(created_at__lte=timezone.now() + CLOCK_SKEW, instance=OuterRef("instance"))
-    newest_first = dated.newest_first().values("pk")
-    # the newest of each sort and instance, by one index seek for each that was ever drilled
-    newest = {name: Subquery(newest_first.filter(sort)[:1]) for name, sort in SORTS.items()}
-    rows = InstanceState.objects.of_instances(names).annotate(**newest)
-    found_rows = list(rows.values_list("instance", "drill_put_off", *newest))
+    found_rows = _newest(SORTS, InstanceState.objects.of_instances(names))
     put_off = {name: why for name, why, *_ in found_rows}
-    chosen = {pk for _, _, *pks in found_rows for pk in pks if pk is not None}
-    rows_of_both = DrillExecution.objects.filter(pk__in=chosen).select_related("execution").only(*COLUMNS)
-    runs = rows_of_both.order_by().in_bulk()
-    column = list(SORTS).index("proof")
-    proofs = {name: runs.get(pks[column]) for name, _, *pks in found_rows}
-    others = {pk for _, _, *pks in found_rows for index, pk in enumerate(pks) if index != column and pk is not None}
+    runs = _runs({pk for _, _, *pks in found_rows for pk in pks})
+    column = list(SORTS).index("passed")
+    proofs = _proofs({name: runs[pks[column]] for name, _, *pks in found_rows if pks[column] in runs})
+    others = {pk for _, _, *pks in found_rows for index, pk in enumerate(pks) if index != column}
     for run in (runs[pk] for pk in others if pk in runs):
         found = troubles if run.verdict == Verdict.NONE else drills if run.kind == Kind.DRILL else verifications
         found[run.instance] = run
@@ -139,6 +134,31 @@ def drill_states(names: Sequence[str]) -> dict[str, DrillState]:
         # of the regular drills that are switched off, or of one that an operator made meanwhile, it is outdated
         states[name] = replace(state, put_off=put_off.get(name, "") if state.is_due(now) else "")
     return states
+
+
+def _newest(sorts: Mapping[str, Q], states: QuerySet[InstanceState]) -> list[tuple[Any, ...]]:
+    """Return for each of `states` its name, why its drill was put off, and the id of its newest drill of each sort."""
+    # a run created while the clock was ahead would hide every later one
+    dated = DrillExecution.objects.filter(created_at__lte=timezone.now() + CLOCK_SKEW, instance=OuterRef("instance"))
+    newest_first = dated.newest_first().values("pk")
+    # by one index seek for each that was ever drilled
+    newest = {name: Subquery(newest_first.filter(sort)[:1]) for name, sort in sorts.items()}
+    return list(states.annotate(**newest).values_list("instance", "drill_put_off", *newest))
+
+
+def _runs(ids: set[str | None]) -> dict[str, DrillExecution]:
+    rows = DrillExecution.objects.filter(pk__in=ids - {None}).select_related("execution").only(*COLUMNS)
+    return {run.pk: run for run in rows.order_by()}
+
+
+def _proofs(passed: Mapping[str, DrillExecution]) -> dict[str, DrillExecution]:
+    """Return the newest proof of each instance; `passed` has the newest drill of each that passed."""
+    proofs = {name: run for name, run in passed.items() if run.execution.created_at >= run.created_at - RECENT}
+    if len(proofs) < len(passed):
+        rows = _newest({"proof": PROOF}, InstanceState.objects.filter(instance__in=passed.keys() - proofs.keys()))
+        runs = _runs({pk for _, _, pk in rows})
+        proofs |= {name: runs[pk] for name, _, pk in rows if pk in runs}
+    return proofs
 
 
 def opened_by(drills: Sequence[DrillExecution]) -> dict[str, Encrypted]:
