@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
+from typing import Any
 
-from django.db.models import Case, Count, IntegerField, Max, Q, Value, When
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Count, Func, IntegerField, Max, Q
+from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
 from backups.models import BackupExecution, DrillExecution
@@ -34,6 +37,35 @@ class Day:
     size_bytes: int | None = None
 
 
+class _DayNumber(Func):
+    """The index of the last of `begins` that is not after a moment, found by halves.
+
+    Thirty conditions of a Case cost the ORM longer to write than the database to answer. No moment may be before the
+    first of them.
+    """
+
+    output_field = IntegerField()
+
+    def __init__(self, moment: str, begins: tuple[datetime, ...]) -> None:
+        super().__init__(moment)
+        self.begins = begins
+
+    def as_sql(  # type: ignore[override]  # it has no template
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
+    ) -> tuple[str, list[Any]]:
+        column, _none = compiler.compile(self.get_source_expressions()[0])
+
+        def halved(first: int, end: int) -> tuple[str, list[Any]]:
+            if end - first == 1:
+                return str(first), []
+            middle = (first + end) // 2
+            later, earlier = halved(middle, end), halved(first, middle)
+            begin = connection.ops.adapt_datetimefield_value(self.begins[middle])
+            return f"CASE WHEN {column} >= %s THEN {later[0]} ELSE {earlier[0]} END", [begin, *later[1], *earlier[1]]
+
+        return halved(0, len(self.begins))
+
+
 def days_of(names: Sequence[str], now: datetime, last: int = LAST) -> dict[str, list[Day]]:
     """Return the `last` days of each instance, the oldest first, in three queries.
 
@@ -44,11 +76,7 @@ def days_of(names: Sequence[str], now: datetime, last: int = LAST) -> dict[str, 
     begins = [timezone.make_aware(datetime.combine(day, time())) for day in dates]
     backups = BackupExecution.objects.without_safety().filter(instance__in=names, created_at__gte=begins[0])
     bad, proven = _verdicts(names, begins[0])
-    # the newest day first: of the conditions that hold, the first one counts
-    number = Case(
-        *(When(created_at__gte=begin, then=Value(index)) for index, begin in reversed(list(enumerate(begins)))),
-        output_field=IntegerField(),
-    )
+    number = _DayNumber("created_at", tuple(begins))
     ended = backups.filter(status__in=[Status.COMPLETED, Status.FAILED, Status.INTERRUPTED]).order_by()
     rows = ended.values_list("instance", number, "status").annotate(
         all=Count("pk"),
