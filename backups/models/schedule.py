@@ -1,6 +1,7 @@
 """Schedules: when backups are started, and the result of the last one."""
 
-from typing import ClassVar
+from collections.abc import Collection
+from typing import Any, ClassVar, Self
 
 from django.core.validators import RegexValidator
 from django.db import models
@@ -9,7 +10,7 @@ from django.utils import timezone
 
 from backups.models.columns import Json
 from backups.models.querysets import ScheduleQuerySet
-from backups.models.run import new_id
+from backups.models.run import new_id, row_of
 from destinations.models import BackupDestination
 
 
@@ -100,6 +101,12 @@ class BackupSchedule(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @classmethod
+    def from_db(  # type: ignore[override]  # the stubs are of a later Django
+        cls, db: str | None, field_names: Collection[str], values: Collection[Any]
+    ) -> Self:
+        return row_of(cls, db, field_names, values)
 
     @property
     def is_part(self) -> bool:

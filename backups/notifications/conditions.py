@@ -1,6 +1,6 @@
 """What is wrong now: the causes in the verdicts, of the site and of the channels themselves. From rows only."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -67,7 +67,7 @@ def look(now: datetime) -> int:
     """Open notices for what is wrong, and end those of what is over; return how many."""
     judged = verdicts()
     causes = [
-        *_of_site(),
+        *_of_site(judged),
         *(cause for one in judged for cause in _of_instance(one, now)),
         *_of_kits(judged),
         *_of_channels(),
@@ -94,8 +94,8 @@ def look(now: datetime) -> int:
     return changes
 
 
-def _of_site() -> Iterator[Cause]:
-    for reason in site_reasons():
+def _of_site(judged: Sequence[Verdict]) -> Iterator[Cause]:
+    for reason in site_reasons(judged):
         # of this host alone, so that another one would end it: the heartbeats of the workers have the logs of all
         if reason.code == "log-not-writable":
             continue

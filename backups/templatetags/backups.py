@@ -12,9 +12,9 @@ from django.utils.safestring import SafeString, mark_safe
 
 from backups.admin.overview.front import FrontPage, front_page
 from backups.admin.shared import formats
+from backups.admin.shared.half_restored import not_rolled_back_of
 from backups.admin.shared.permissions import sees
 from backups.models import InstanceState, RestoreExecution
-from backups.service.restore.ending.half_restored import not_rolled_back
 from destinations.lib.formats import human_count, human_duration, human_size, signed
 
 INDENTATION = re.compile(r"\n\s+")
@@ -22,7 +22,6 @@ INDENTATION = re.compile(r"\n\s+")
 BREAK = re.compile(r"\n(?=</?(?:t[dhr]|t?body|thead|table|div|section|p|ul|li|form|option)\b)|(?<=<td>)\n")
 # a value without a space, quote or sign of a tag may stand bare; not before the slash of an element that closes itself
 QUOTED = re.compile(r'(?<=[a-z])="([\w./:#?+,-]+)"(?=[\s>])')
-HALF_DONE = "_left_half_done"
 register = template.Library()
 register.filter("size", human_size)
 register.filter("count", human_count)
@@ -74,12 +73,7 @@ def half_restored(context: dict[str, Any]) -> list[RestoreExecution]:
     """Return the restores that left an instance half restored; none for users who may not see restores."""
     if not _sees_restores(context):
         return []
-    # kept for the request: the banner of the front page needs them too
-    kept: dict[str, Any] = vars(context["request"])
-    if HALF_DONE not in kept:
-        kept[HALF_DONE] = not_rolled_back()
-    found: list[RestoreExecution] = kept[HALF_DONE]
-    return found
+    return not_rolled_back_of(context["request"])
 
 
 @register.tag

@@ -24,4 +24,4 @@ def test_only_a_channel_of_alarms_has_to_be_proven(
     sent = now - timedelta(days=9)
     NotificationChannel.objects.update(created_at=sent, alarm_tested_at=sent, unproven_since=sent, **change)
     test_alarm.queue_due(now)
-    assert [reason.code for reason in site_reasons() if reason.subject == "hook"] == ["alarms-not-proven"] * reported
+    assert [reason.code for reason in site_reasons([]) if reason.subject == "hook"] == ["alarms-not-proven"] * reported

@@ -12,6 +12,7 @@ from backups.admin.overview.listing import Listing, listing
 from backups.admin.overview.now import Now, now_running
 from backups.admin.overview.rows import Row, rows_of
 from backups.admin.overview.site_notices import MOST, SiteNotice, site_notices
+from backups.admin.shared.half_restored import not_rolled_back_of
 from backups.admin.shared.permissions import VIEW, may, sees
 from backups.instances import Problem, inventory
 from backups.models import RestoreExecution
@@ -81,9 +82,10 @@ def front_page(request: HttpRequest) -> FrontPage | None:
     if not user.has_perm(VIEW):
         return None
     problems = inventory().problems
-    names = sorted({*watched_names(), *undescribed_instances()})
+    halves = not_rolled_back_of(request)
+    names = sorted({*watched_names(halves), *undescribed_instances()})
     found = flaws()
-    judged = verdicts(names, flaws=found)
+    judged = verdicts(names, flaws=found, half_restored=halves)
     listed = listing(judged, request.GET)
     shown = [verdict.instance for verdict in listed.shown]
     destinations = list(BackupDestination.objects.enabled())
@@ -92,7 +94,7 @@ def front_page(request: HttpRequest) -> FrontPage | None:
     changed = drifted(verdict.facts.good for verdict in listed.shown if verdict.facts.good is not None)
     rows = rows_of(listed.shown, days_of(shown, now), running, changed)
     workers = worker_state()
-    site = site_notices(request, site_reasons(workers), {row.name: row for row in destinations})
+    site = site_notices(request, site_reasons(judged, workers), {row.name: row for row in destinations})
 
     # each is part of one sentence there
     warnings = [_within_a_sentence(notice.reason) for notice in site]

@@ -13,7 +13,9 @@ from backups.endpoints.collector.destinations import destination_metrics
 from backups.endpoints.collector.instances import instance_metrics
 from backups.endpoints.collector.runs import run_metrics
 from backups.endpoints.collector.site import site_metrics
+from backups.models import BackupExecution
 from backups.service.monitoring.health import health
+from backups.service.monitoring.protection import COLUMNS
 
 
 class SiteCollector(Collector):
@@ -22,7 +24,7 @@ class SiteCollector(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        now = health()
+        now = health(BackupExecution.objects.only(*COLUMNS, "amounts"))
         yield from site_metrics(now)
         yield from instance_metrics(now)
         yield from run_metrics(now.at)

@@ -52,7 +52,7 @@ class Command(BackupCommand):
         if name:
             require_known(name)
         judged = sorted(verdicts([name] if name else None), key=lambda verdict: verdict.urgency)
-        of_site = [] if name else site_reasons()
+        of_site = [] if name else site_reasons(judged)
         self.level = worst([*(verdict.level for verdict in judged), *(reason.level for reason in of_site)])
         first = _of_one(judged[0]) if name else _of_all(judged, of_site)
         lines = [f"BACKUPS {WORDS[self.level.exit_code]}: {first}"]

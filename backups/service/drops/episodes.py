@@ -98,17 +98,23 @@ def summary(backup: BackupExecution) -> str:
 def open_episodes(instances: Collection[str] | None = None) -> dict[str, Episode]:
     """Return the open episodes of `instances`, or of all, by the name of the instance."""
     rows = _dated() if instances is None else _dated().filter(instance__in=instances)
-    dropped = rows.with_open_drop().without_manifest()
-    by_instance: dict[str, list[BackupExecution]] = {}
-    for row in dropped.order_by("started_at", "pk"):
-        by_instance.setdefault(row.instance, []).append(row)
+    by_instance: dict[str, list[tuple[datetime, str]]] = {}
+    # in no order, SQLite would read all completed backups
+    dropped = rows.with_open_drop().order_by("started_at", "pk")
+    for name, started_at, pk in dropped.values_list("instance", "started_at", "pk"):
+        if started_at is not None:
+            by_instance.setdefault(name, []).append((started_at, pk))
     if not by_instance:
         return {}
     # without a drop, or with confirmed ones only: that backup ends the row of those before it
     whole = rows.filter(instance__in=by_instance).without_open_drop().order_by()
     last_whole = dict(whole.values_list("instance").annotate(Max("started_at")))
-    found = {name: [row for row in own if _after(row, last_whole.get(name))] for name, own in by_instance.items()}
-    return {name: Episode(own[-1], own[0].started_at) for name, own in found.items() if own and own[0].started_at}
+    ends: dict[str, tuple[datetime, str]] = {}
+    for name, own in by_instance.items():
+        if after := [one for one in own if name not in last_whole or one[0] > last_whole[name]]:
+            ends[name] = min(after)[0], max(after)[1]
+    newest = BackupExecution.objects.without_manifest().in_bulk([pk for _, pk in ends.values()])
+    return {name: Episode(newest[pk], since) for name, (since, pk) in ends.items() if pk in newest}
 
 
 def is_before(backup: BackupExecution, episode: Episode | None) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from backups.instances import inventory
+from backups.models.querysets import BackupQuerySet
 from backups.runs.describe import iso
 from backups.service.monitoring.verdict import (
     Level,
@@ -42,9 +43,13 @@ class Health:
         return any(is_urgent(reason) for reason in reasons)
 
 
-def health() -> Health:
-    """Return the health as the rows and the clock say now, in a constant number of queries."""
-    return Health(timezone.now(), verdicts(), site_reasons())
+def health(backups: BackupQuerySet | None = None) -> Health:
+    """Return the health as the rows and the clock say now, in a constant number of queries.
+
+    `backups` selects the columns of the rows, as in `verdicts`.
+    """
+    judged = verdicts(backups=backups)
+    return Health(timezone.now(), judged, site_reasons(judged))
 
 
 def is_urgent(reason: Reason) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from django.db.models import Count
 
 from backups.models import BackupExecution
-from backups.models.querysets import LACKS_A_COPY, BackupQuerySet
+from backups.models.querysets import LACKS_A_COPY
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,17 @@ class Flaws:
     lacking: dict[str, int] = field(default_factory=dict)
 
 
+# built once: their conditions are always the same
+_COUNTED = [
+    rows.order_by().values_list("instance").annotate(Count("pk"))
+    for rows in (
+        BackupExecution.objects.missing(),
+        BackupExecution.objects.damaged(),
+        BackupExecution.objects.filter(LACKS_A_COPY),
+    )
+]
+
+
 def flaws() -> Flaws:
     """Return the flaws of all instances, also of those that are not watched, in three queries."""
-    backups = BackupExecution.objects
-    lacking = backups.filter(LACKS_A_COPY)
-    return Flaws(_by_instance(backups.missing()), _by_instance(backups.damaged()), _by_instance(lacking))
-
-
-def _by_instance(rows: BackupQuerySet) -> dict[str, int]:
-    return dict(sorted(rows.order_by().values_list("instance").annotate(Count("pk"))))
+    return Flaws(*(dict(sorted(rows.all())) for rows in _COUNTED))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 
 from backups.instances import instance_names, inventory
@@ -21,9 +21,15 @@ Status = BackupExecution.Status
 # what verdicts, their JSON and metrics read of a backup: there are hundreds of rows, and most columns are not needed
 COLUMNS = (
     *("instance", "status", "kind", "adopted", "schedule_id", "destination_id", "backup_filename"),
-    *("created_at", "started_at", "completed_at", "compressed_size_bytes", "size_bytes", "amounts"),
+    *("created_at", "started_at", "completed_at", "compressed_size_bytes", "size_bytes"),
     *("error_message", "error_hint"),
 )
+_NEWEST_FIRST = BackupExecution.objects.newest_first()
+_GOOD = _NEWEST_FIRST.good().without_safety().filter(started_at__isnull=False).values("pk")
+_FAILED = [_NEWEST_FIRST.filter(status=status).values("pk") for status in (Status.FAILED, Status.INTERRUPTED)]
+# few rows: by one condition, SQLite would read all the others too
+_ACTIVE = BackupExecution.objects.queued().order_by().values("pk")
+_ACTIVE = _ACTIVE.union(BackupExecution.objects.running().order_by().values("pk"), all=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +72,14 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
         backups = BackupExecution.objects.only(*COLUMNS)
     names, now = instance_names() if names is None else names, timezone.now()
     episodes = open_episodes(names)
-    states = InstanceState.objects.of_instances(names)
-    known = set(states.values_list("instance", flat=True))
-    # An adopted archive without a reliable date has none, and one of a time when the clock was ahead would count as
-    # fresh until that time has come.
-    # A safety backup is of the state that a restore was to replace.
-    dated = (
-        BackupExecution.objects.good()
-        .without_safety()
-        .filter(started_at__isnull=False, started_at__lte=now + CLOCK_SKEW)
-    )
-    good = _newest(backups, states, [name for name in names if name not in known], dated)
+    newest_good, failed = _newest(names, now)
+    good = {row.instance: row for ids in newest_good for row in backups.filter(pk__in=ids).order_by()}
     schedules = freshness_by_instance({name: taken_at(good[name]) if name in good else None for name in names})
-    seeks = [states.annotate(newest=seek).values("newest") for seek in _failures(OuterRef("instance"))]
-    failed: list[Any] = [seeks[0].union(*seeks[1:], all=True)]
-    if others := [seek for name in names if name not in known for seek in _failures(name)]:
-        failed.append(others)
     failures = _later(backups, failed, good, lacking=any(name not in good for name in names))
     # of each instance the running backup, or else the one that was queued first
     active: dict[str, BackupExecution] = {}
-    # few rows: in that order, with the names or by one condition, SQLite would read all the others too
-    queued, running = BackupExecution.objects.queued().order_by(), BackupExecution.objects.running().order_by()
-    few = backups.filter(pk__in=queued.values("pk").union(running.values("pk"), all=True))
-    for backup in sorted(few.order_by(), key=lambda row: (row.created_at, row.pk)):
+    # in that order, or with the names, SQLite would read the whole history
+    for backup in sorted(backups.filter(pk__in=_ACTIVE.all()).order_by(), key=lambda row: (row.created_at, row.pk)):
         if backup.status == Status.RUNNING or backup.instance not in active:
             active[backup.instance] = backup
     _allow_for_queues(schedules, active, now)
@@ -155,27 +146,30 @@ def taken_at(backup: BackupExecution) -> datetime:
     return backup.started_at or backup.created_at
 
 
-def _newest(
-    backups: BackupQuerySet, states: QuerySet[InstanceState], others: Sequence[str], candidates: BackupQuerySet
-) -> dict[str, BackupExecution]:
-    """Return the newest of `candidates` of each instance, with the columns of `backups`, by one index seek for each.
+def _newest(names: Sequence[str], now: datetime) -> tuple[list[Any], list[Any]]:
+    """Return the newest good backup of each instance, and its newest failed and interrupted ones.
 
-    `states` has the instances with a row, which each gets with its first run, and `others` those without.
+    Each as lists of ids, and of seeks of them: one index seek for each.
     """
-    newest_first = candidates.newest_first().values("pk")
-    newest = Subquery(newest_first.filter(instance=OuterRef("instance"))[:1])
-    found = list(backups.filter(pk__in=states.annotate(newest=newest).values("newest")))
-    # an instance that has adopted archives only: its seek becomes a part of the query, which is slower
-    seeks = [Subquery(newest_first.filter(instance=name)[:1]) for name in others]
-    if seeks:
-        found += backups.filter(pk__in=seeks)
-    return {backup.instance: backup for backup in found}
+    found = list(InstanceState.objects.of_instances(names).values_list("instance", *_seeks(OuterRef("instance"), now)))
+    good, failed = [[pk for _, pk, *_ in found if pk]], [[pk for _, _, *ids in found for pk in ids if pk]]
+    # an instance gets a row with its first run; of one that has adopted archives only the seeks become a part of the
+    # query, which is slower
+    known = {name for name, *_ in found}
+    others = [_seeks(name, now) for name in names if name not in known]
+    if others:
+        return [*good, [one for one, *_ in others]], [*failed, [seek for _, *seeks in others for seek in seeks]]
+    return good, failed
 
 
-def _failures(name: str | OuterRef) -> list[Subquery]:
-    """Return seeks of the newest failed and the newest interrupted backup of the instance `name`."""
-    newest_first = BackupExecution.objects.newest_first().filter(instance=name).values("pk")
-    return [Subquery(newest_first.filter(status=status)[:1]) for status in (Status.FAILED, Status.INTERRUPTED)]
+def _seeks(name: str | OuterRef, now: datetime) -> tuple[Subquery, Subquery, Subquery]:
+    """Return seeks of the newest good, the newest failed and the newest interrupted backup of the instance `name`."""
+    # An adopted archive without a reliable date has none, and one of a time when the clock was ahead would count as
+    # fresh until that time has come.
+    # A safety backup is of the state that a restore was to replace.
+    dated = _GOOD.filter(started_at__lte=now + CLOCK_SKEW, instance=name)
+    failed, interrupted = (rows.filter(instance=name) for rows in _FAILED)
+    return Subquery(dated[:1]), Subquery(failed[:1]), Subquery(interrupted[:1])
 
 
 def _later(
@@ -183,7 +177,7 @@ def _later(
 ) -> dict[str, BackupExecution]:
     """Return the newest of the `failed` backups of each instance, where it ended after its newest good one.
 
-    `failed` are queries, and seeks, of their ids; with `lacking` an instance may have no good one.
+    `failed` are lists of ids, and of seeks of them; with `lacking` an instance may have no good one.
     """
     newest: dict[str, tuple[datetime, str]] = {}
     # one that ended before the oldest good one counts for no instance that has one: most did

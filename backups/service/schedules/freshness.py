@@ -17,6 +17,11 @@ from backups.service.schedules.planning import cadence_for
 from destinations.models import BackupDestination
 
 Type = BackupSchedule.Type
+# what freshness, verdicts and pages read of a schedule
+COLUMNS = (
+    *("name", "instance", "type", "expression", "time_zone", "enabled", "next_run", "last_run", "last_error"),
+    *("consecutive_failures", "retry_at", "active_since", "cadence_changed", "left_at"),
+)
 LOOK_AHEAD = 10
 # for the duration of a run and its three retries
 GRACE = timedelta(hours=1)
@@ -54,7 +59,7 @@ def freshness_by_instance(
     any schedule are left out.
     """
     found: dict[str, Freshness] = {}
-    schedules = BackupSchedule.objects.of_one_instance().order_by("name")
+    schedules = BackupSchedule.objects.of_one_instance().order_by("name").only(*COLUMNS)
     if destination is not None:
         schedules = schedules.filter(at_destination(destination))
     for schedule in schedules if len(newest) > MANY else schedules.filter(instance__in=list(newest)):

@@ -45,14 +45,19 @@ class Note(NamedTuple):
 
 
 def facts_of(
-    names: Sequence[str] | None = None, *, backups: BackupQuerySet | None = None, counts: Flaws | None = None
+    names: Sequence[str] | None = None,
+    *,
+    backups: BackupQuerySet | None = None,
+    counts: Flaws | None = None,
+    half_restored: Sequence[RestoreExecution] | None = None,
 ) -> list[Facts]:
     """Return the facts of each instance of `names`, by default of all that are watched.
 
     The number of queries is constant. `backups` selects the columns of the rows, by default those of `protections`;
-    `counts` are flaws that were counted already.
+    `counts` are flaws that were counted already, and `half_restored` the restores that were not rolled back, where they
+    were asked for already.
     """
-    halves = not_rolled_back()
+    halves = not_rolled_back() if half_restored is None else half_restored
     names = watched_names(halves) if names is None else names
     described, errors = inventory().instances, dict[str, list[str]]()
     for problem in inventory().problems:
@@ -123,7 +128,7 @@ def watched_names(half_restored: Sequence[RestoreExecution] | None = None) -> li
 def places(ids: Sequence[str] | None = None) -> dict[str, Place]:
     """Return the destinations with `ids`, by default all, by their id."""
     rows = BackupDestination.objects.all() if ids is None else BackupDestination.with_removed.filter(pk__in=ids)
-    checks, passes = KeyCheck.objects.in_bulk(), RetentionPass.objects.in_bulk()
+    checks, passes = KeyCheck.objects.order_by().in_bulk(), RetentionPass.objects.order_by().in_bulk()
     return {row.pk: Place(row, _leaves_machine(row), checks.get(row.pk), passes.get(row.pk)) for row in rows}
 
 

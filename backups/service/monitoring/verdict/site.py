@@ -1,15 +1,17 @@
 """Causes that concern the whole site, from rows only: no destination is asked."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
-from django.db.models import OuterRef, Subquery, Sum
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from backups.instances import inventory
 from backups.instances.kinds import KINDS
 from backups.instances.kinds.backupsite.kind import ADVICE, BackupSite
 from backups.lib.log_handlers import log_problem
-from backups.models import BackupCopy, BackupExecution, InstanceState, KeyCheck, NotificationChannel
+from backups.models import BackupExecution, KeyCheck, NotificationChannel
+from backups.service.monitoring.verdict.judge import Verdict
 from backups.service.monitoring.verdict.level import Level
 from backups.service.monitoring.verdict.limits import Limits
 from backups.service.monitoring.verdict.reason import Reason
@@ -40,12 +42,12 @@ COLUMNS = (
 )
 
 
-def site_reasons(workers: WorkerState | None = None) -> list[Reason]:
+def site_reasons(judged: Sequence[Verdict], workers: WorkerState | None = None) -> list[Reason]:
     """Return what is wrong with the site, the most urgent first. The number of queries is constant.
 
-    `workers` is their state where that was asked already.
+    `judged` are the verdicts on its instances, `workers` their state where that was asked already.
     """
-    found = [*_files(), *_workers(workers or worker_state()), *_destinations(), *_alarms()]
+    found = [*_files(), *_workers(workers or worker_state()), *_destinations(judged), *_alarms()]
     return sorted(found, key=lambda reason: (-reason.level.exit_code, SITE_CODES.index(reason.code)))
 
 
@@ -89,7 +91,7 @@ def _alarms() -> Iterator[Reason]:
         )  # fmt: skip
 
 
-def _destinations() -> Iterator[Reason]:
+def _destinations(judged: Sequence[Verdict]) -> Iterator[Reason]:
     for check in KeyCheck.objects.exclude(problem="").select_related("destination"):
         yield Reason("keys-lost", Level.UNPROTECTED, check.problem, check.hint, check.destination.name, check.told_at)
     newest_test = DestinationTest.objects.filter(destination=OuterRef("pk")).values("pk")[:1]
@@ -97,11 +99,11 @@ def _destinations() -> Iterator[Reason]:
     newest = BackupDestination.objects.enabled().values(test=Subquery(newest_test))
     tested = DestinationTest.objects.filter(pk__in=newest).only("destination_id", "error", "hint", "tested_at")
     tests = {test.destination_id: test for test in tested}
-    # what one backup of every instance takes at each: of its newest good one, by an index seek
-    newest_good = BackupExecution.objects.good().newest_first().filter(instance=OuterRef("instance")).values("pk")
-    latest = InstanceState.objects.values(pk=Subquery(newest_good[:1]))
-    copies = BackupCopy.objects.sound().filter(execution__in=latest).order_by()
-    round_bytes = dict(copies.values_list("destination").annotate(Sum("size_bytes")))
+    # what one more backup of every instance takes at each: as much as its newest good one
+    round_bytes = Counter[str]()
+    for facts in (verdict.facts for verdict in judged if verdict.facts.is_watched):
+        for fact in facts.sound_copies:
+            round_bytes[fact.copy.destination_id] += fact.copy.size_bytes or 0
     if not destinations:
         yield Reason(
             "no-destination", Level.AT_RISK, "No destination is enabled.", "Add one: docs/destinations.md."
@@ -115,7 +117,7 @@ def _destinations() -> Iterator[Reason]:
                 "destination-unreachable", Level.AT_RISK, sentences(f"The last test of {row} failed: {test.error}"),
                 sentences(test.hint or f"Run `testdestination {row}`"), row.name, test.tested_at,
             )  # fmt: skip
-        takes = round_bytes.get(row.pk) or 0
+        takes = round_bytes[row.pk]
         if row.free_bytes is not None and row.free_bytes < Limits().backups_that_must_fit * takes:
             yield Reason(
                 "destination-nearly-full", Level.AT_RISK,

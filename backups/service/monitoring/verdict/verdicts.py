@@ -6,7 +6,7 @@ from datetime import date
 
 from django.utils import timezone
 
-from backups.models import AcceptedReason
+from backups.models import AcceptedReason, RestoreExecution
 from backups.models.querysets import BackupQuerySet
 from backups.service.monitoring.lacking import Flaws
 from backups.service.monitoring.verdict.gather import facts_of
@@ -16,15 +16,20 @@ from backups.service.monitoring.verdict.reason import Acceptance, Reason
 
 
 def verdicts(
-    names: Sequence[str] | None = None, *, backups: BackupQuerySet | None = None, flaws: Flaws | None = None
+    names: Sequence[str] | None = None,
+    *,
+    backups: BackupQuerySet | None = None,
+    flaws: Flaws | None = None,
+    half_restored: Sequence[RestoreExecution] | None = None,
 ) -> list[Verdict]:
     """Return the verdict on each instance of `names`, by default on all that are watched.
 
-    The number of queries is constant. `backups` selects the columns of the rows, and `flaws` were counted already, as
-    in `facts_of`.
+    The number of queries is constant. `backups` selects the columns of the rows, and `flaws` and `half_restored` were
+    asked for already, as in `facts_of`.
     """
     now = timezone.now()
-    return _with_accepted([judge(facts, now) for facts in facts_of(names, backups=backups, counts=flaws)])
+    found = facts_of(names, backups=backups, counts=flaws, half_restored=half_restored)
+    return _with_accepted([judge(facts, now) for facts in found])
 
 
 def today() -> date:

@@ -13,7 +13,9 @@ def not_rolled_back() -> list[RestoreExecution]:
     unacknowledged = RestoreExecution.objects.filter(
         status__in=RestoreExecution.UNSUCCESSFUL, acknowledged_at=None, safety_backup__isnull=False
     ).exclude(undone_by__status=Status.COMPLETED)
-    return [restore for restore in unacknowledged if restore.touched]
+    # each page asks for them, and there is hardly ever one: only these are read in full
+    touched = [restore.pk for restore in unacknowledged.order_by().only("outcome") if restore.touched]
+    return list(RestoreExecution.objects.filter(pk__in=touched)) if touched else []
 
 
 def dead_not_rolled_back() -> list[RestoreExecution]:

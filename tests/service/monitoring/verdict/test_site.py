@@ -13,7 +13,7 @@ from backups.instances.kinds import KINDS
 from backups.instances.kinds.backupsite.kind import BackupSite
 from backups.models import Heartbeat, InstanceState, KeyCheck
 from backups.runs.recovery import heartbeats
-from backups.service.monitoring.verdict import Level, site_reasons
+from backups.service.monitoring.verdict import Level, site_reasons, verdicts
 from backups.service.monitoring.verdict.site import OWN_KIND
 from destinations.models import BackupDestination, DestinationTest
 from tests.support.rows import a_destination, an_execution
@@ -33,7 +33,7 @@ def healthy(declare: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_site_that_lacks_nothing_has_no_reason() -> None:
-    assert site_reasons() == []
+    assert site_reasons(verdicts()) == []
 
 
 def failed_test(age: timedelta = timedelta()) -> None:
@@ -63,7 +63,7 @@ def a_lost_key() -> None:
 )
 def test_a_cause_is_a_reason_of_its_own(bring_about: Callable[[], object], key: str, level: Level) -> None:
     bring_about()
-    (reason,) = site_reasons()
+    (reason,) = site_reasons(verdicts())
     assert (reason.key, reason.level) == (key, level)
     assert reason.text.endswith(".") and reason.hint.endswith(".")
 
@@ -72,10 +72,10 @@ def test_what_is_over_is_no_reason() -> None:
     failed_test(timedelta(hours=2))
     DestinationTest.objects.create(destination=a_destination())
     BackupDestination.objects.update(free_bytes=3_012_288)
-    assert site_reasons() == []
+    assert site_reasons(verdicts()) == []
     failed_test()
     a_destination().record_backup("completed", timezone.now() + timedelta(seconds=1), stored=True)
-    assert site_reasons() == [], "a backup was stored there since"
+    assert site_reasons(verdicts()) == [], "a backup was stored there since"
 
 
 @pytest.mark.parametrize(
@@ -89,15 +89,15 @@ def test_a_site_without_instances_is_unprotected(
     declare(text or "")
     if text is None:
         Path(settings.BACKUP_INSTANCES_FILE).unlink()
-    reason = site_reasons()[0]
+    reason = site_reasons(verdicts())[0]
     assert (reason.code, reason.level) == (code, Level.UNPROTECTED)
 
 
 def test_the_site_itself_has_to_be_backed_up(monkeypatch: pytest.MonkeyPatch, declare: Callable[[str], None]) -> None:
     monkeypatch.setitem(KINDS, OWN_KIND, BackupSite)
-    assert [reason.code for reason in site_reasons()] == ["own-database-not-backed-up"]
+    assert [reason.code for reason in site_reasons(verdicts())] == ["own-database-not-backed-up"]
     assert [found.id for found in check_this_site(None, databases=["default"])] == ["backups.W006"]
     assert check_this_site(None) == []
     declare(SHOP + '[site]\nkind = "backupsite"\n')
     InstanceState.objects.create(instance="site")
-    assert (site_reasons(), check_this_site(None, databases=["default"])) == ([], [])
+    assert (site_reasons(verdicts()), check_this_site(None, databases=["default"])) == ([], [])
