@@ -89,6 +89,10 @@ def main(rounds: int) -> dict[str, dict[str, float]]:
     from django.core.management import call_command
     from django.test import Client
 
+    from backupsite.memory import spare_collections
+
+    # as in the process of a web server
+    spare_collections()
     client = Client(SERVER_NAME="localhost")
     client.force_login(User.objects.get(username="admin"))
 
