@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import QuerySet
+
 from backups.admin.shared.progress import live, with_progress
 from backups.models import BackupExecution, CopyExecution, DrillExecution, RestoreExecution, Run
 
 # of instances that the page does not list
 MOST = 5
+_MODELS: tuple[type[Run], ...] = (BackupExecution, DrillExecution, CopyExecution, RestoreExecution)
+# built once: their conditions are always the same
+_ACTIVE: dict[type[Run], QuerySet[Any]] = {model: with_progress(model.objects.active()).order_by() for model in _MODELS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +39,11 @@ class Now:
 
 def now_running(shown: Sequence[str], *, see_restores: bool) -> Now:
     """Return what runs, in one query for each kind of run."""
-    models: list[type[Run]] = [BackupExecution, DrillExecution, CopyExecution]
-    if see_restores:
-        models.append(RestoreExecution)
     by_model: dict[type[Run], list[Run]] = {
         # sorted here: asked for an order, SQLite reads the whole history along that
-        model: sorted(with_progress(model.objects.active()).order_by(), key=lambda run: run.created_at, reverse=True)
-        for model in models
+        model: sorted(runs.all(), key=lambda run: run.created_at, reverse=True)
+        for model, runs in _ACTIVE.items()
+        if see_restores or model is not RestoreExecution
     }
     active = [run for runs in by_model.values() for run in runs]
     running = [run for run in active if run.status == Run.Status.RUNNING]

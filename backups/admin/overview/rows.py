@@ -10,6 +10,7 @@ from django.utils import timezone
 from backups.admin.overview.drawings import DayLine, Trend, line_of, trend_of
 from backups.admin.overview.now import Now
 from backups.admin.shared import formats
+from backups.admin.shared.addresses import addresses
 from backups.models import BackupCopy
 from backups.models.columns import AbsentComponent
 from backups.service.monitoring.absent import LOSS, NOTE, PROBLEM
@@ -56,6 +57,9 @@ class Row:
     freshness: str
     absent: Absences
     drifted: bool
+    address: str
+    address_of_good: str
+    address_of_failure: str
 
     @property
     def state(self) -> Protection:
@@ -84,6 +88,7 @@ def rows_of(
 ) -> list[Row]:
     """Return the rows; `drifted` are the instances whose configuration changed since their newest good backup."""
     now = timezone.now()
+    instance_page, backup_page = addresses("admin:backups_instance"), addresses("admin:backups_backupexecution_change")
     rows = []
     for verdict in judged:
         name, state = verdict.instance, verdict.facts.protection
@@ -99,6 +104,9 @@ def rows_of(
                 freshness=freshness_in_words(state, now),
                 absent=absences(verdict.facts.absent),
                 drifted=name in drifted,
+                address=instance_page(name),
+                address_of_good=backup_page(state.good.pk) if state.good else "",
+                address_of_failure=backup_page(state.failure.pk) if state.failure else "",
             )
         )
     return rows
