@@ -1,5 +1,6 @@
 """What became of the runs of the last 24 hours: done, failed, missed, and refused with the reason."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -186,9 +187,9 @@ def _without_run(
     runs = BackupExecution.objects.filter(created_at__gte=since, scheduled_for__gt=since).order_by()
     # those from before a change of the cadence were not expected
     runs = runs.filter(scheduled_for__lte=now - MISSED_AFTER, scheduled_for__gte=F("schedule__active_since"))
-    # each slot has one first attempt
-    numbers = dict(runs.filter(attempt=1).values_list("schedule_id").annotate(number=Count("pk")))
-    short = [pk for pk, slots in expected.items() if numbers.get(pk, 0) < len(slots)]
+    # each slot has one first attempt; grouped by SQLite, it would read the slots of the whole history
+    numbers = Counter(runs.filter(attempt=1).values_list("schedule_id", flat=True))
+    short = [pk for pk, slots in expected.items() if numbers[pk] < len(slots)]
     started: dict[str, set[datetime]] = {}
     waiting: dict[str, list[tuple[datetime, datetime]]] = {}
     details = BackupExecution.objects.filter(schedule__in=short, created_at__gte=since - WAITED).order_by()
