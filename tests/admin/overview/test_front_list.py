@@ -5,9 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from backups.models import BackupCopy
@@ -137,23 +134,3 @@ def test_a_destination_says_in_how_many_days_it_is_full_at_the_present_rate() ->
     ]
     row = page_at(a_client(VIEW), INDEX).section("destinations").row("near")
     assert row.facts("free_bytes", "days_left") == {"free_bytes": "1000000000", "days_left": "100"}
-
-
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="the plans are read as SQLite writes them")
-def test_no_query_of_the_page_reads_the_whole_history(admin: Client) -> None:
-    for name in ("shop", "wiki"):
-        a_drill(an_execution(name), verdict="passed")
-    an_execution("shop", status=Status.RUNNING, heartbeat_at=timezone.now())
-    with CaptureQueriesContext(connection) as queries:
-        assert admin.get(INDEX).status_code == 200
-    plans: dict[str, list[str]] = {}
-    with connection.cursor() as cursor:
-        for query in queries:
-            if query["sql"].startswith("SELECT"):
-                cursor.execute(f"EXPLAIN QUERY PLAN {query['sql']}")
-                plans[query["sql"]] = [str(line[3]) for line in cursor.fetchall()]
-    # restores are made by persons: there are few
-    history = ("backup_executions", "drill_executions", "copy_executions", "backup_copies")
-    scans = [(line, sql) for sql, plan in plans.items() for line in plan if line.startswith("SCAN")]
-    assert [(line, sql) for line, sql in scans if any(name in line for name in history)] == []
-    assert len(plans) > 30
