@@ -146,7 +146,7 @@ def test_the_queries_of_a_scrape_do_not_grow_with_the_history(token: str) -> Non
         with CaptureQueriesContext(connection) as queries:
             scraped(token)
         counts.append(len(queries))
-    assert counts[0] == counts[1] <= 60
+    assert counts[0] == counts[1] <= 46
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="the plans are read as SQLite writes them")

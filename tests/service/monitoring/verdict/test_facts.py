@@ -137,7 +137,7 @@ def test_no_query_reads_the_whole_history(analyzed: bool, instances: dict[str, A
             site_reasons(judged)
         counts.append(len(queries))
         seen = [query["sql"] for query in queries]
-    assert counts[0] == counts[1] <= 34
+    assert counts[0] == counts[1] <= 28
     plans = []
     with connection.cursor() as cursor:
         for sql in seen:
