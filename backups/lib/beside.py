@@ -89,5 +89,8 @@ def _read(reading: int, checkpoint: Checkpoint) -> bytes:
             checkpoint(0)
         elif piece := os.read(reading, BLOCK):
             answer += piece
+            # a process that another thread forked meanwhile may hold the pipe open for long
+            if answer.endswith(END):
+                return answer
         else:
             return answer

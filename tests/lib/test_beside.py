@@ -77,3 +77,22 @@ def test_a_stop_while_it_waits_ends_the_other_process(tmp_path: Path) -> None:
     with pytest.raises(Cancelled, match=r"^enough$"), beside(work) as result:
         result(stop)
     assert ended(int(told.read_text()))
+
+
+def test_a_complete_answer_is_used_though_another_process_holds_the_pipe_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, held = os.pipe, list[int]()
+
+    def pipe() -> tuple[int, int]:
+        reading, writing = real()
+        # as a process does that another thread forks between two steps of this one
+        held.append(os.dup(writing))
+        return reading, writing
+
+    def stop(_: int) -> None:
+        raise Cancelled("it waits for the end of the pipe")
+
+    monkeypatch.setattr(os, "pipe", pipe)
+    with beside(lambda _: 12) as result:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        assert result(stop) == 12
+    os.close(held[0])
