@@ -4,6 +4,7 @@ import os
 import random
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -211,3 +212,22 @@ def test_an_error_a_cancel_and_the_deadline_end_every_thread(tmp_path: Path) -> 
     for thread in set(threading.enumerate()) - before:
         thread.join(10)
         assert not thread.is_alive()
+
+
+def test_a_share_whose_thread_cannot_be_started_leaves_the_check_to_one_thread(
+    sound: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, begun = threading.Thread.start, list[threading.Thread]()
+
+    def start(thread: threading.Thread) -> None:
+        begun.append(thread)
+        # the second of the three shares, after the thread of the plan
+        if len(begun) == 3:
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    began = time.monotonic()
+    assert sqlite.check(sound, full=True) == ()
+    assert len(begun) == 5
+    assert time.monotonic() - began < 1

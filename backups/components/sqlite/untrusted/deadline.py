@@ -54,7 +54,10 @@ def run_side_by_side(
     until = time.monotonic() + seconds
     try:
         for job in jobs:
-            job.start()
+            try:
+                job.start()
+            except RuntimeError as error:  # no memory for a thread; `stop` must not wait for it
+                job.future.set_exception(error)
         checkpoint(0)
         while not _are_over(jobs, min(POLL_SECONDS, max(0, until - time.monotonic()))):
             checkpoint(0)
