@@ -53,6 +53,8 @@ class Upload:
     def begin_alone(self) -> None:
         """Prepare another attempt under the same name, when no other upload runs any more."""
         self.paths, self.error, self.left = chain([self.path], self.paths), None, False
+        # what was published, and could be removed: an archive with that name would be of another backup now
+        self.published, self.locked_until = False, None
 
     def send(self, advance: Callable[[int], None]) -> None:
         """Store the archive at its path, and its signature beside it.

@@ -19,8 +19,9 @@ from backups.runs.recovery.reap import reap, tidy
 from backups.service.archives.fetch import fetch
 from backups.service.archives.records.copies import RETRY_AFTER
 from backups.service.archives.records.delete import delete_backup
+from backups.service.archives.signatures import store_signature
 from backups.service.backup import kind as backup_service
-from backups.service.backup import upload
+from backups.service.backup import side_by_side, upload
 from backups.service.backup.run import backup_now, run_backup
 from backups.service.backup.start import start_backup
 from backups.service.catalogue.sync import import_backups
@@ -429,3 +430,32 @@ def test_two_that_take_each_others_room_on_one_disk_are_tried_one_after_the_othe
     backup = backup_now("shop", three[:2], by="tests")
     assert (backup.copies_state, copies(backup)) == ("all", {"nas": "stored", "cellar": "stored"})
     assert set(room[:2]) == {backup.backup_path}
+
+
+def test_another_attempt_removes_no_archive_that_took_its_name_meanwhile(
+    three: list[BackupDestination], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both_there, others, real_put, real_store = threading.Barrier(2), list[Path](), LocalDestination.put, store_signature
+    signed: list[str] = []
+
+    def store(*args: Any, **options: Any) -> None:
+        signed.append(args[1])
+        if len(signed) > 2:
+            real_store(*args, **options)
+            return
+        # the disk is full when both archives are there
+        both_there.wait(10)
+        raise DestinationFull("There is no room.", hint="Free some.")
+
+    def put(self: LocalDestination, source: BinaryIO, path: str, **options: Any) -> Any:
+        if len(signed) == 2 and not others:
+            others.append(home / "backups" / "nas" / path)
+            others[0].write_bytes(b"of another site")
+        return real_put(self, source, path, **options)
+
+    monkeypatch.setattr(side_by_side, "store_signature", store)
+    monkeypatch.setattr(LocalDestination, "put", put)
+    backup = backup_now("shop", [three[0], three[1]], by="tests")
+    assert others[0].read_bytes() == b"of another site"
+    assert copies(backup) == {"nas": "stored", "cellar": "stored"}
+    assert backup.copies.get(destination=three[0]).path.rpartition("/")[2] != others[0].name
