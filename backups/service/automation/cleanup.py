@@ -39,10 +39,11 @@ def disable_undeclared(manager: str, *, schedules: Container[str] = (), destinat
 
 def disable_removed_instances() -> list[str]:
     """Disable the rows declared by instances that were removed from instances.toml; return what was disabled."""
+    # before the file is looked at: it may begin to be written in between
+    known = inventory()
     # a file that cannot be read, or is being written, lacks instances, which does not mean that they were removed
     if not is_settled():
         return []
-    known = inventory()
     # an instance with configuration errors was not removed either
     described = {managed_by(name) for name in known.instances} | {managed_by(one.instance) for one in known.problems}
     managers = {

@@ -1,12 +1,15 @@
 """What a changed configuration declares is synced by itself, and a problem of it is logged once."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_django import Settings
 
 from backups.models import BackupExecution, BackupSchedule, InstanceState
+from backups.service.automation import cleanup
 from backups.service.automation import sync as sync_module
 from backups.service.automation.watch import back_up_changes
 from destinations.models import BackupDestination
@@ -88,6 +91,24 @@ def test_what_an_instance_declared_is_disabled_when_it_is_gone_and_comes_back_wi
     assert "config.removed instance=shop" in caplog.text
     declare(generic)
     back_up_changes(QUEUE)
+    assert enabled_rows() == {"shop-daily": True, "shop-box": True}
+
+
+def test_nothing_is_disabled_when_the_file_begins_to_be_written_in_between(
+    home: Path, declare: Callable[[str], None], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BACKUP_QUEUE = QUEUE
+    declare(GENERIC.format(root=home) + BOX)
+    back_up_changes(QUEUE)
+
+    def truncates(real: Callable[[], Any]) -> Any:
+        found = real()
+        settings.BACKUP_INSTANCES_FILE.write_text("")
+        return found
+
+    for name in ("inventory", "is_settled"):
+        monkeypatch.setattr(cleanup, name, partial(truncates, getattr(cleanup, name)))
+    assert cleanup.disable_removed_instances() == []
     assert enabled_rows() == {"shop-daily": True, "shop-box": True}
 
 
