@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 
 from backups.errors import BackupError, Interrupted
+from backups.lib.lost_connections import drop_lost_connection
 from backups.runs.progress import Monitor
 from backups.service.archives.names import ATTEMPTS
 from backups.service.archives.read_back import ReadBack
@@ -133,6 +134,8 @@ def send_all(
                 monitor.advance(0)
                 continue
             threads.pop(upload.target.copy.pk, None)
+            # it was idle for as long as the upload took
+            drop_lost_connection()
             if error is not None and upload.published:
                 discard(upload)
             if isinstance(error, NameTaken) and not upload.published:
@@ -150,6 +153,7 @@ def send_all(
                 failed(upload)
     except BaseException:
         _stop(threads.values())
+        drop_lost_connection()
         # what arrived meanwhile is recorded, as a good archive is worth more than a cancel
         while not results.empty():
             upload, error = results.get()

@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from backups.errors import Cancelled, Interrupted
 from backups.lib import audit
-from backups.lib.lost_connections import drop_lost_connection
 from backups.models import BackupCopy, BackupExecution
 from backups.runs.finish import message_of
 from backups.runs.progress import Monitor
@@ -81,7 +80,6 @@ def upload_archives(
             )
 
     def arrived(upload: Upload) -> None:
-        drop_lost_connection()
         record_key_use(upload.path)
         try:
             record(backup, upload.target.copy, upload.path, upload.locked_until)

@@ -4,11 +4,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, connections
 from pytest_django import Settings
 
 from backups.errors import BackupError, Cancelled
@@ -27,7 +28,7 @@ from backups.service.backup.start import start_backup
 from backups.service.catalogue.sync import import_backups
 from destinations.backends import TYPES
 from destinations.backends.local import LocalDestination
-from destinations.exceptions import DestinationFull, DestinationUnavailable
+from destinations.exceptions import DestinationError, DestinationFull, DestinationUnavailable
 from destinations.models import BackupDestination
 from tests.support.call_commands import command
 
@@ -459,3 +460,39 @@ def test_another_attempt_removes_no_archive_that_took_its_name_meanwhile(
     assert others[0].read_bytes() == b"of another site"
     assert copies(backup) == {"nas": "stored", "cellar": "stored"}
     assert backup.copies.get(destination=three[0]).path.rpartition("/")[2] != others[0].name
+
+
+@pytest.mark.parametrize("error", [DestinationUnavailable, DestinationFull])
+def test_a_copy_that_fails_after_the_connection_was_lost_fails_alone(
+    three: list[BackupDestination], monkeypatch: pytest.MonkeyPatch, error: type[DestinationError]
+) -> None:
+    lost, opened_again, of_run, real = list[str](), threading.Event(), connections["default"], LocalDestination.put
+    begun, both_there = count(), threading.Barrier(2)
+
+    def query(execute: Callable[..., Any], *query: Any) -> Any:
+        if lost:
+            raise OperationalError("The server closed the connection unexpectedly.")
+        return execute(*query)
+
+    def put(self: LocalDestination, source: BinaryIO, path: str, **options: Any) -> Any:
+        number = next(begun)
+        if number < 2:
+            both_there.wait(5)
+        if number == 0:
+            # by a firewall, as it was idle
+            lost.append(path)
+            raise error("It is not possible.", hint="Try again.")
+        opened_again.wait(5)
+        return real(self, source, path, **options)
+
+    def close() -> None:
+        lost.clear()
+        opened_again.set()
+
+    # SQLite has no connections that can be lost
+    monkeypatch.setattr(of_run, "is_usable", lambda: not lost)
+    monkeypatch.setattr(of_run, "close", close)
+    monkeypatch.setattr(LocalDestination, "put", put)
+    with of_run.execute_wrapper(query):
+        backup = backup_now("shop", three[:2], by="tests")
+    assert (backup.status, sorted(copies(backup).values())) == ("completed", ["failed", "stored"])
