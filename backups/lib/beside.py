@@ -73,8 +73,8 @@ def _answer(work: Callable[[Checkpoint], Any], writing: int, parent: int) -> NoR
         gc.disable()
         set_parent_death_signal(parent)
         answer = json.dumps([work(lambda _: None)]).encode() + b"\n"
-        while answer:
-            answer = answer[os.write(writing, answer) :]
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(answer)
         code = 0
     finally:
         os._exit(code)

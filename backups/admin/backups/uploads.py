@@ -10,6 +10,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
 
 from destinations.lib.formats import human_size
+from destinations.lib.streams import write_all
 
 BLOCK = 1 << 20
 LONGEST_NAME = 128
@@ -49,11 +50,8 @@ class WorkspaceUpload(FileUploadHandler):
         # None tells Django that no other handler gets the chunk
         if self._target is None or self.problem:
             return
-        view = memoryview(raw_data)
         try:
-            # a full disk takes a part of it first; only the next write raises the reason
-            while view:
-                view = view[self._target.write(view) :]
+            write_all(self._target, raw_data)
         except OSError as error:
             self.problem = f"The upload cannot be written to the workspace: {error.strerror}."
 

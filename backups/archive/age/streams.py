@@ -1,12 +1,10 @@
-"""Reads and writes of complete buffers through any binary file object."""
+"""Reads of complete buffers through any binary file object."""
 
 import io
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
-from destinations.lib.streams import Sink, Source
-
-BytesLike: TypeAlias = bytes | bytearray | memoryview
+from destinations.lib.streams import Source
 
 _BUFFER = 64 * 1024
 
@@ -45,16 +43,3 @@ class _Borrowed(io.RawIOBase):
 def borrow(source: Source) -> io.BufferedReader:
     """Return a buffered reader of `source` that does not close it."""
     return io.BufferedReader(_Borrowed(source), _BUFFER)
-
-
-def write_all(target: Sink, data: BytesLike) -> None:
-    """Write all of `data`: one write to an unbuffered file may be short."""
-    view = memoryview(data)
-    while view:
-        written = target.write(view)
-        # a file-like object that returns nothing has written everything
-        if written is None and not isinstance(target, io.RawIOBase):
-            return
-        if not written:
-            raise BlockingIOError("The target takes no more data.")
-        view = view[written:]

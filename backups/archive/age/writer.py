@@ -8,8 +8,7 @@ from typing import Self
 from backups.archive.age.header import FILE_KEY_BYTES, build_header
 from backups.archive.age.identities import wrap_file_key
 from backups.archive.age.payload import BATCH_CHUNKS, CHUNK_BYTES, NONCE_BYTES, SEALED_CHUNK_BYTES, ChunkCipher
-from backups.archive.age.streams import BytesLike, write_all
-from destinations.lib.streams import Sink
+from destinations.lib.streams import BytesLike, Sink, write_all
 
 
 class EncryptingWriter:

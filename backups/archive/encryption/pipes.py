@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import IO, Any, BinaryIO, Self, cast
 
 from backups.archive.encryption.process import POLL_SECONDS, Running, read_some
-from destinations.lib.streams import Sink
+from destinations.lib.streams import Sink, write_all
 
 
 class PipedWriter:
@@ -39,9 +39,7 @@ class PipedWriter:
             while data := read_some(self._running.process.stdout):
                 self._running.moved()
                 self._wrote = self._wrote or data[:16]
-                view = memoryview(data)
-                while view:
-                    view = view[self._target.write(view) :]
+                write_all(self._target, data)
         except BaseException as error:  # raised again by write or close in the thread of the caller
             self._error = error
             self._running.process.kill()

@@ -16,6 +16,7 @@ from isal import isal_zlib
 from backups.archive.compression.write import BLOCK_BYTES, Compressor
 from backups.archive.errors import ArchiveError
 from backups.archive.tar.header import RECORD_BYTES
+from destinations.lib.streams import write_all
 
 if TYPE_CHECKING:
     from backups.archive.tar.growing import Growing
@@ -86,12 +87,9 @@ class Body:
             self._offsets.append(0)
             self._lengths.append(0)
             self._crcs.append(0)
-        view = memoryview(data)
         with self.path.open("r+b", buffering=0) as file:
             file.seek(self._end)
-            # a full disk takes a part of it first; only the next write raises the reason
-            while view:
-                view = view[file.write(view) :]
+            write_all(file, data)
         self._offsets[number], self._lengths[number] = self._end, len(data)
         self._crcs[number] = isal_zlib.crc32(data)
         self._end += len(data)

@@ -18,6 +18,7 @@ from backups.lib.filesystem.writable import is_replaceable
 from destinations.lib.disks import fsync_folder, write_hint
 from destinations.lib.formats import printable
 from destinations.lib.mounts import mounts_below
+from destinations.lib.streams import write_all
 
 BLOCK = 1 << 20
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -196,10 +197,7 @@ def _write_into(source: Path, target: Path, checkpoint: Callable[[int], None], o
             for path in obsolete:
                 path.unlink(missing_ok=True)
             while block := reading.read(BLOCK):
-                left = memoryview(block)
-                while left:
-                    # without a buffer a write may be short
-                    left = left[writing.write(left) :]
+                write_all(writing, block)
                 checkpoint(len(block))
             writing.truncate(size)
             os.fsync(writing.fileno())

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from backups.archive import age
 from backups.archive.age.bech32 import encode_bech32
-from backups.archive.age.streams import write_all
+from destinations.lib.streams import write_all
 from tests.support.programs import require
 
 # the same in every process of a parallel run, where the tests need the same names
