@@ -33,8 +33,7 @@ class Upload:
     """One archive on its way to one destination. `error` is why it did not arrive; None while it is under way.
 
     `published` is True from the moment on when the archive is visible at its path, `left` while something of the upload
-    may be there. `kept` is why an archive that was published could not be removed. `is_beside_others` is True where
-    others are sent at the same time.
+    may be there. `kept` is why an archive that was published could not be removed.
     """
 
     target: Target
@@ -48,7 +47,6 @@ class Upload:
     read_back: ReadBack | None = None
     left: bool = False
     kept: OperatorError | None = None
-    is_beside_others: bool = False
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def begin_alone(self) -> None:
@@ -115,7 +113,7 @@ def send_all(
                     upload.error = _no_name(upload)
                     failed(upload)
                     continue
-                upload.path, upload.is_beside_others = path, len(uploads) > 1
+                upload.path = path
                 plan(upload)
                 upload.left = True
                 if len(uploads) == 1:

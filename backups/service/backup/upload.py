@@ -106,17 +106,18 @@ def upload_archives(
             raise error
         if upload.kept is not None:
             error = with_what_stays(error, upload.path, upload.kept, backup=backup.pk)
-        elif isinstance(error, DestinationFull) and upload.is_beside_others:
-            crowded.append(upload)
-            return
         targets.failed(upload.target, error, left=upload.left)
 
+    def failed_beside_others(upload: Upload) -> None:
+        if isinstance(upload.error, DestinationFull) and upload.kept is None:
+            crowded.append(upload)
+        else:
+            failed(upload)
+
     try:
-        send_all(uploads, monitor, plan=plan, arrived=arrived, failed=failed, discard=discard)
+        send_all(uploads, monitor, plan=plan, arrived=arrived, failed=failed_beside_others, discard=discard)
         if len(crowded) == 1:
-            crowded[0].is_beside_others = False
-            failed(crowded[0])
-            crowded.clear()
+            failed(crowded.pop())
         # on one disk they may have taken each other's room: one after the other then
         for upload in crowded:
             upload.begin_alone()
