@@ -87,7 +87,8 @@ def _update(schedule: BackupSchedule, parts: Sequence[BackupSchedule], known: In
     unclear = {problem.instance for problem in known.problems} if schedule.scope != Scope.INSTANCES else set()
     wanted, covered = set(covered_by(schedule, known)), {part.instance for part in parts if part.left_at is None}
     joining, leaving = wanted - covered - unclear, covered - wanted - unclear
-    if not is_settled():
+    # most often nothing leaves, and the file need not be looked at for each schedule
+    if leaving and not is_settled():
         leaving = set()
     if queue:
         joining, leaving = ({name for name in names if queue_of(name) == queue} for names in (joining, leaving))
