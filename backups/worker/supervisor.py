@@ -19,8 +19,8 @@ from backups.lib.processes import become_subreaper, reap_orphans
 from backups.runs.queue.queues import release_dead
 from backups.runs.recovery import heartbeats
 from backups.runs.registry import import_kinds
-from backups.worker.child_process import end_forks, start_forks
 from backups.worker.q2.cluster import QueueCluster
+from backups.worker.run_process import end_forks, start_forks
 from backups.worker.shutdown import end_all
 from backups.worker.tasks import dispatch_waiting
 from backups.worker.tick import enqueue_start_up, enqueue_tick, keep_tick

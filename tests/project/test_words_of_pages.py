@@ -17,7 +17,7 @@ COMMAND_LINE = re.compile(r"manage\.py |\bage --|\btar x|sha256sum")
 STRUCTURED = re.compile(r"--[a-z-]+( \{\w+(\.\w+)*\})?")
 # the arguments of the process of a run, and the part of a command line that names a queue
 OTHER = {
-    "backups/worker/child_process.py": {"--kind", "--parent", "--socket"},
+    "backups/worker/run_process.py": {"--kind", "--parent", "--socket"},
     "backups/service/monitoring/workers.py": {" --queue "},
     # of pg_dump and psql
     "backups/instances/kinds/backupsite/postgres.py": {"--"},

@@ -10,8 +10,9 @@ import pytest
 
 from backups.models import BackupExecution
 from backups.runs.registry import kind_named
-from backups.worker import child_process
-from backups.worker.child_process import BUSY, Forked
+from backups.worker import run_process
+from backups.worker.child_process import BUSY
+from backups.worker.run_process import Forked
 from tests.support.sites.worker_site import eventually
 
 
@@ -24,7 +25,7 @@ def zombie() -> Iterator[int]:
 
 
 def test_the_exit_code_is_taken_from_the_process_that_has_ended(zombie: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child_process, "CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(run_process, "CHECK_SECONDS", 0.01)
     theirs: list[socket.socket] = []
 
     def answer(_requests: object, _message: object, descriptors: list[int]) -> None:

@@ -73,8 +73,7 @@ def test_a_run_that_does_not_respond_is_killed(site: Site, reason: str, status: 
 def test_a_run_that_cannot_even_begin_says_why_and_is_not_tried_for_ever(site: Site) -> None:
     run_id = site.queue(["shop-0"])[0]
     site.worker(
-        script="import backups.worker.child_process as s\n"
-        "s.sys = type('s', (), {'executable': '/bin/false', 'path': []})"
+        script="import backups.worker.run_process as s\ns.sys = type('s', (), {'executable': '/bin/false', 'path': []})"
     )
 
     eventually(lambda: site.status(run_id) == "interrupted")

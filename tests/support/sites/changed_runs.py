@@ -22,7 +22,7 @@ def run_in_children(script: str) -> str:
     """Return a script for a worker, after which each run of it executes `script` first."""
     return (
         "import sys, subprocess\n"
-        "import backups.worker.child_process as s\n"
+        "import backups.worker.run_process as s\n"
         "start = s.subprocess.Popen\n"
         "def changed(argv, **options):\n"
         f"    code = 'import sys, django; django.setup()\\n' + {script!r} + "
