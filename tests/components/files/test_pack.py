@@ -4,19 +4,15 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from backups.components.base import ExportContext
-from backups.components.files import pack, pack_listed, space
+from backups.components.files import space
 from backups.components.files.component import FilesComponent
-from backups.components.files.pack import PackedTree
 from backups.errors import ComponentError, MissingComponent
-from backups.lib.filesystem import copy
 from backups.lib.filesystem.walk import DRAFT_INSIDE, walk
 from tests.support.programs import require
 
@@ -97,63 +93,6 @@ def test_a_tree_whose_entries_were_examined_is_not_read_again_for_its_size(
     assert list(component.obstacles(deep=deep)) == []
     assert component.source_bytes() == expected
     assert walks == ([] if deep else [tree])
-
-
-def test_a_large_tree_is_packed_by_another_process_and_compressed_behind_it(
-    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tree / os.fsdecode(b"\xff")).write_bytes(os.urandom(4 << 20))
-    os.mkfifo(tree / "pipe")
-    component, folder, other = FilesComponent("up", tree, member="up"), tmp_path / "there", tmp_path / "here"
-    real, sizes, told = pack_listed.pack_tree, list[int](), tmp_path / "told"
-
-    def packing(*arguments: Any) -> PackedTree:
-        told.write_text(str(os.getpid()))
-        done = real(*arguments)
-        # as long as the other one needs to look once
-        time.sleep(0.3)
-        return done
-
-    monkeypatch.setattr(pack_listed, "SHARED_BYTES", 1)
-    monkeypatch.setattr(pack_listed, "pack_tree", packing)
-    other.mkdir()
-    here = component.export(ExportContext(other, 1.0, lambda _: None))
-    assert told.read_text() == str(os.getpid())
-    component.source_bytes()
-    folder.mkdir()
-    context = ExportContext(folder, 1.0, lambda _: None, lambda path, size: sizes.append(size))
-    there = component.export(context)
-    assert told.read_text() != str(os.getpid())
-    (part,), (expected,) = there.parts, here.parts
-    assert sizes[-1] == part.path.stat().st_size
-    assert part.path.read_bytes() == expected.path.read_bytes()
-    assert part.listing is not None and expected.listing is not None
-    assert part.listing.read_bytes() == expected.listing.read_bytes()
-    assert (part.files, part.file_bytes, there.warnings) == (expected.files, expected.file_bytes, here.warnings)
-    assert {path.stat().st_mode & 0o777 for path in (part.path, part.listing)} == {0o600}
-
-
-def test_a_tree_that_another_process_cannot_pack_is_refused_with_the_reason(
-    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tree / "file").write_bytes(bytes(1000))
-    component, tries = FilesComponent("up", tree, member="up"), tmp_path / "tries"
-    component.source_bytes()
-    real = copy.copy_unchanged
-
-    def changing(reading: int, *arguments: Any) -> None:
-        with tries.open("a") as file:
-            file.write(f"{os.getpid()}\n")
-        (tree / "file").write_bytes(bytes(2000))
-        real(reading, *arguments)
-
-    monkeypatch.setattr(pack_listed, "SHARED_BYTES", 1)
-    monkeypatch.setattr(pack, "copy_unchanged", changing)
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(ComponentError, match=r"file changed while it was read\.$"):
-        component.export(ExportContext(tmp_path / "folder", 1.0, lambda _: None))
-    there, here = tries.read_text().split()
-    assert there != here == str(os.getpid())
 
 
 def test_owners_are_kept(tree: Path) -> None:
