@@ -130,5 +130,9 @@ def component_error(
     return ComponentError(f"{path} cannot be read: {error_text(error)}.", hint=hint)
 
 
+def wal_of(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
 def journal_of(path: Path) -> Path:
     return path.with_name(path.name + "-journal")

@@ -8,19 +8,24 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from backups.archive.manifest.permissions import Permissions
 from backups.components import sqlite
-from backups.components.sqlite.connection import is_damage
+from backups.components.sqlite.connection import is_damage, journal_of, wal_of
 from backups.errors import BackupError, NotCheckable, Untouched
 from backups.lib.filesystem.atomic import replace_file
+from backups.lib.filesystem.page_cache import descriptors_of, extend_with_zeros, freed_beside, written_early
 from destinations.lib.disks import space_hint
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
-PAGES_PER_STEP = 4096
+PAGES_PER_STEP = 1024
+# extended for so many pages ahead
+PAGES_AHEAD = 4 * PAGES_PER_STEP
+WAL_HEADER_BYTES = 32
+WAL_FRAME_BYTES = 24  # and the page
 # locks that a new transaction may get past, although the backup API reports them as final
 RETRIABLE = ("SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_TIMEOUT")
 NO_SPACE = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_TRUNCATE")
@@ -59,11 +64,12 @@ def restore_into(
         _match_format(staged, live, form, checkpoint)
     except sqlite3.Error as error:
         raise untouched_error(error, staged, lock_timeout) from error
-    try:
-        _copy_with_retries(staged, live, lock_timeout, checkpoint)
-    except sqlite3.Error as error:
-        raise untouched_error(error, live, lock_timeout) from error
-    _shrink_wal(live, lock_timeout)
+    with written_early(live, wal_of(live), journal_of(live)):
+        try:
+            _copy_with_retries(staged, live, lock_timeout, checkpoint)
+        except sqlite3.Error as error:
+            raise untouched_error(error, live, lock_timeout) from error
+        _shrink_wal(live, lock_timeout)
     return []
 
 
@@ -164,7 +170,9 @@ def _copy_with_retries(staged: Path, live: Path, lock_timeout: float, checkpoint
 
 
 def _copy_into(staged: Path, live: Path, lock_timeout: float, checkpoint: Checkpoint) -> None:
+    log = wal_of(live)
     with (
+        ExitStack() as after,
         closing(writable(live, sqlite.LOCK_POLL_SECONDS)) as writing,
         sqlite.connected(staged, immutable=True) as reading,
     ):
@@ -179,8 +187,24 @@ def _copy_into(staged: Path, live: Path, lock_timeout: float, checkpoint: Checkp
             except BackupError as stop:
                 stop.untouched = True
                 raise
+            if status == sqlite3.SQLITE_OK and remaining:
+                _extend_wal(log, page_size, total - remaining + PAGES_AHEAD, total)
 
         reading.backup(writing, pages=PAGES_PER_STEP, progress=step, sleep=sqlite.LOCK_POLL_SECONDS)
+        # the last connection removes its log when it is closed
+        after.enter_context(freed_beside(log))
+
+
+def _extend_wal(log: Path, page_size: int, pages: int, total: int) -> None:
+    """Extend the log of the transaction that is being written, to room for `pages` of its `total` pages.
+
+    No other process writes into it during the transaction. A frame of zeros is none: its salt is not that of the
+    header, like that of frames which a log has left from before.
+
+    Source: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
+    """
+    for descriptor in descriptors_of(log):
+        extend_with_zeros(descriptor, WAL_HEADER_BYTES + min(pages, total) * (WAL_FRAME_BYTES + page_size))
 
 
 def _shrink_wal(live: Path, lock_timeout: float) -> None:

@@ -18,7 +18,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from backups.components.sqlite.connection import connected, journal_of, opened, quoted
+from backups.components.sqlite.connection import connected, journal_of, opened, quoted, wal_of
 from backups.components.sqlite.untrusted.application import TROUBLE
 from backups.components.sqlite.untrusted.deadline import Checkpoint, run_side_by_side, run_with_deadline
 from backups.components.sqlite.untrusted.limits import COMPUTED_BYTES, STORED_BYTES, limit_values, time_limit
@@ -96,7 +96,7 @@ def _has_journal(path: Path) -> bool:
     """Return whether a connection that may write would first do so, from a journal or a log beside the copy."""
     with path.open("rb") as file:
         versions = file.read(JOURNAL_VERSIONS.stop)[JOURNAL_VERSIONS]
-    log = path.with_name(path.name + "-wal")
+    log = wal_of(path)
     return versions != b"\x01\x01" or journal_of(path).exists() or log.exists()
 
 

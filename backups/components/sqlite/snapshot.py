@@ -13,9 +13,12 @@ from pathlib import Path
 from backups.components.sqlite.connection import component_error, connected, locked_error, opened, tolerate_schema
 from backups.components.sqlite.untrusted.deadline import Checkpoint
 from backups.errors import ComponentError
+from backups.lib.filesystem.page_cache import descriptors_of, extend_with_zeros
 from backups.lib.paths import stat_path
 
 PAGES_PER_STEP = 1024
+# extended for so many pages ahead
+PAGES_AHEAD = 4 * PAGES_PER_STEP
 LOCK_POLL_SECONDS = 0.05
 
 
@@ -38,7 +41,16 @@ def snapshot(source: Path, target: Path, *, lock_timeout: float, checkpoint: Che
                 checkpoint(0)
                 time.sleep(LOCK_POLL_SECONDS)
             page_size = int(reading.execute("PRAGMA page_size").fetchone()[0])
-            step = deadline(source, page_size, lock_timeout, checkpoint)
+            advance = deadline(source, page_size, lock_timeout, checkpoint)
+
+            def step(status: int, remaining: int, total: int) -> None:
+                advance(status, remaining, total)
+                if remaining:
+                    # never beyond the end: SQLite would take that for pages
+                    pages = min(total - remaining + PAGES_AHEAD, total)
+                    for descriptor in descriptors_of(target):
+                        extend_with_zeros(descriptor, pages * page_size)
+
             reading.backup(writing, pages=PAGES_PER_STEP, progress=step, sleep=LOCK_POLL_SECONDS)
             writing.execute("PRAGMA journal_mode=DELETE")
     except sqlite3.Error as error:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from backups.components import sqlite
+from backups.components.sqlite.connection import wal_of
 from backups.components.sqlite.restore import writable
 from backups.errors import ComponentError, DamagedComponent, NotCheckable
 from backups.lib.paths import size_or_zero
@@ -24,7 +25,7 @@ FileState = tuple[object, ...]
 
 def file_state(live: Path) -> FileState:
     """Return inode, size and time of the database and of its write-ahead log: a write changes one of them."""
-    log = live.with_name(live.name + "-wal")
+    log = wal_of(live)
     # reading creates an empty log
     return (_stamp(live), _stamp(log) if size_or_zero(log) else None)
 

@@ -2,11 +2,13 @@ import shutil
 import sqlite3
 import time
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from backups.components import sqlite
+from backups.components.sqlite.snapshot import PAGES_AHEAD
 from backups.errors import Cancelled, ComponentError, DamagedComponent, MissingComponent
 from tests.support.databases.sqlite_files import (
     ROW,
@@ -75,6 +77,27 @@ def test_every_page_size_is_copied_and_counted_in_bytes(tmp_path: Path, page: in
     sqlite.snapshot(source, tmp_path / "copy.db", lock_timeout=1, checkpoint=copied.append)
     assert rows_of(tmp_path / "copy.db", "PRAGMA page_size") == [(page,)]
     assert sum(copied) == (tmp_path / "copy.db").stat().st_size == source.stat().st_size
+
+
+def test_the_copy_grows_ahead_of_its_pages_and_is_what_the_backup_api_alone_makes(tmp_path: Path) -> None:
+    source = make_database(tmp_path / "live.db", rows=30, blob_bytes=1 << 20, journal="WAL")
+    target, plain, sizes = tmp_path / "copy.db", tmp_path / "plain.db", list[tuple[int, int]]()
+    copied = 0
+
+    def checkpoint(size: int) -> None:
+        nonlocal copied
+        copied += size
+        sizes.append((copied, target.stat().st_size))
+
+    sqlite.snapshot(source, target, lock_timeout=1, checkpoint=checkpoint)
+    with closing(sqlite3.connect(source)) as reading, closing(sqlite3.connect(plain)) as writing:
+        reading.backup(writing)
+        writing.execute("PRAGMA journal_mode=DELETE")
+    assert target.read_bytes() == plain.read_bytes()
+    # each step sees what the one before extended
+    ahead = [(min(before + PAGES_AHEAD * 4096, copied), size) for (before, _), (_, size) in pairwise(sizes)]
+    assert len(ahead) > 5
+    assert all(size == wanted for wanted, size in ahead)
 
 
 def test_an_open_write_transaction_of_the_service_does_not_stop_the_copy(tmp_path: Path) -> None:
