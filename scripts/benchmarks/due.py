@@ -11,7 +11,8 @@ SCRIPTS = Path(__file__).resolve().parents[1]
 
 
 def main(rounds: int) -> dict[str, float]:
-    """Return the queries of a tick, and the least seconds of `rounds`."""
+    """Return the queries of a tick, the least seconds of `rounds`, and the longest that one locked the database."""
+    from django.conf import settings
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
     from django.utils import timezone
@@ -19,14 +20,15 @@ def main(rounds: int) -> dict[str, float]:
     from backups.instances import inventory
     from backups.models import BackupExecution, BackupSchedule
     from backups.worker.tick import tick
+    from benchmarks.lock_probe import longest_lock
     from destinations.models import BackupDestination
 
-    where, took = BackupDestination.objects.get(), []
+    where, took, locked = BackupDestination.objects.get(), [], 0.0
     for name in inventory().instances:
         BackupSchedule.objects.create(name=name, instance=name, destination=where, expression="0 * * * *")
     tick()
     queries = 0
-    for counts in (True, *[False] * rounds):
+    for counts in (True, *[False] * (rounds + 1)):
         BackupExecution.objects.all().delete()
         BackupSchedule.objects.update(next_run=timezone.now() - timedelta(seconds=1))
         if counts:
@@ -34,14 +36,17 @@ def main(rounds: int) -> dict[str, float]:
                 tick()
             queries = len(captured)
             continue
+        if len(took) == rounds:
+            locked = longest_lock(Path(settings.DATABASES["default"]["NAME"]), tick)
+            break
         began = time.perf_counter()
         tick()
         took.append(time.perf_counter() - began)
-    return {"seconds": min(took), "queries": queries}
+    return {"seconds": min(took), "queries": queries, "locked_ms": 1000 * locked}
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(SCRIPTS.parent))
+    sys.path[:0] = [str(SCRIPTS.parent), str(SCRIPTS)]
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backupsite.settings")
     import django
 
