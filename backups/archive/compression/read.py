@@ -7,6 +7,7 @@ from isal import igzip_lib, isal_zlib
 
 from backups.archive.compression.write import zstandard_module
 from backups.archive.errors import ArchiveError
+from destinations.lib.heap import release_free_memory
 from destinations.lib.streams import Source
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -14,6 +15,8 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 FETCH_BYTES = 128 * 1024
 # a larger one is given back to the system after each use, and taken anew
 CHUNK_BYTES = 512 * 1024
+# of content, between two times that the heap is tidied
+RELEASE_BYTES = 256 << 20
 DAMAGED_HINT = "The file was truncated or altered after it was written. Fetch it again or use another backup."
 _DEFLATE = 8
 _FTEXT, _FNAME = 1, 8
@@ -38,13 +41,24 @@ def open_reader(source: Source) -> Iterator[bytes]:
     compressed = _Input(source)
     head = compressed.peek(24)
     if head.startswith(GZIP_MAGIC):
-        return _gunzip(compressed)
+        return _without_holes(_gunzip(compressed))
     if head.startswith(ZSTD_MAGIC):
-        return _unzstd(compressed)
+        return _without_holes(_unzstd(compressed))
     if not head:
         raise ArchiveError("The archive is empty.", hint=DAMAGED_HINT)
     reason = next((text for magic, text in _FOREIGN_MAGICS.items() if head.startswith(magic)), None)
     raise ArchiveError(f"The archive {reason or 'is not compressed with gzip or zstd'}.", hint=DAMAGED_HINT)
+
+
+def _without_holes(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield `chunks`; the holes that buffers of all sizes leave in the heap are 2 MB for each gigabyte otherwise."""
+    since = 0
+    for chunk in chunks:
+        yield chunk
+        since += len(chunk)
+        if since >= RELEASE_BYTES:
+            release_free_memory()
+            since = 0
 
 
 class _Input:

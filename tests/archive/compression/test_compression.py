@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from backups.archive.compression import read
 from backups.archive.compression.read import open_reader
 from backups.archive.compression.write import BLOCK_BYTES, COMPRESSIONS, compressor, get_compression
 from backups.archive.errors import ArchiveError
@@ -137,3 +139,15 @@ def test_a_zstd_stream_that_was_cut_extended_or_altered_is_refused(tmp_path: Pat
 def test_a_zstd_bomb_stays_in_bounded_chunks() -> None:
     bomb = need_zstandard().ZstdCompressor(level=19).compress(bytes(256 * 1024 * 1024))
     assert max(len(chunk) for chunk in open_reader(io.BytesIO(bomb))) <= 64 * 1024 * 1024
+
+
+@pytest.mark.parametrize("method", ["gzip", "zstd"])
+def test_free_memory_is_given_back_after_each_part_of_the_content(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    released: list[int] = []
+    monkeypatch.setattr(read, "RELEASE_BYTES", 2 << 20)
+    monkeypatch.setattr(read, "release_free_memory", lambda: released.append(got))
+    got = 0
+    for chunk in open_reader(io.BytesIO(squeeze(method, 1, DATA * (-(-(9 << 20) // len(DATA)))))):
+        got += len(chunk)
+    assert len(released) == 4
+    assert all(second - first >= 2 << 20 for first, second in pairwise(released))
