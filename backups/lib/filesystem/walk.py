@@ -76,17 +76,28 @@ class TreeEntry:
 
         Raises ComponentError for what is no regular file any more.
         """
+        descriptor = self.open_unchecked()
         try:
-            descriptor = os.open(self.base, FILE, dir_fd=self.dir_fd)
+            return descriptor, self.checked(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    def open_unchecked(self) -> int:
+        """Open for reading what has the name of the file, and return its descriptor. Raises ComponentError."""
+        try:
+            return os.open(self.base, FILE, dir_fd=self.dir_fd)
         except FileNotFoundError as error:
             raise vanished(self.path) from error
         except OSError as error:
             raise unreadable(self.path, error) from error
+
+    def checked(self, descriptor: int) -> os.stat_result:
+        """Return the stat of what was opened. Raises ComponentError unless that is a regular file."""
         info = os.fstat(descriptor)
         if not stat.S_ISREG(info.st_mode):
-            os.close(descriptor)
             raise no_file(self.path)
-        return descriptor, info
+        return info
 
 
 class Excluded(Protocol):
