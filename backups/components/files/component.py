@@ -119,11 +119,13 @@ class FilesComponent(Component):
         trees = [entry for entry in entries or () if self._is_tree(entry)]
         if trees or (entries is None and live.is_dir()):
             found = contents(trees[0]) if trees and contents is not None else None
-            size, blocked = TarSize(), False
-            for obstacle in obstacles(layout_of(live, self.site_paths_below()), found, deep=deep, seen=size.add):
+            size, blocked, known = TarSize(), False, self._tree_bytes is not None
+            layout, seen = layout_of(live, self.site_paths_below()), (lambda _: None) if known else size.add
+            for obstacle in obstacles(layout, found, deep=deep, seen=seen):
                 blocked = True
                 yield obstacle
-            self._tree_bytes = size.total if deep and not blocked else None
+            if deep and not (blocked or known):
+                self._tree_bytes = size.total
         else:
             yield from file_obstacles(live)
 

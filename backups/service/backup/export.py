@@ -106,11 +106,6 @@ def export_components(
         for component in components:
             export = _export(instance, component, context, as_found=as_found)
             bodies.forget_removed()
-            if export.parts and not as_found:
-                export.warnings += [
-                    f"a restore of {component.name} would be refused here now: {obstacle.message}"
-                    for obstacle in component.obstacles()
-                ]
             optional = component.optional and not as_found
             for part in export.parts:
                 packed = executor.submit(bodies.pack, part)
@@ -119,6 +114,12 @@ def export_components(
                     facts = executor.submit(sqlite.facts, part.path, checkpoint=monitor.advance)
                     proof = executor.submit(sqlite.check, part.path, checkpoint=monitor.advance)
                 checks.append(_Check(part, optional, packed, facts, proof))
+            # beside what was just submitted: for a large tree it takes about as long
+            if export.parts and not as_found:
+                export.warnings += [
+                    f"a restore of {component.name} would be refused here now: {obstacle.message}"
+                    for obstacle in component.obstacles()
+                ]
             _collect(export, contents, as_found=as_found)
         monitor.stage(BackupExecution.Stage.CHECKING)
         for check in checks:

@@ -95,6 +95,16 @@ def test_a_tree_whose_entries_were_examined_is_not_read_again_for_its_size(
     assert walks == ([] if deep else [tree])
 
 
+def test_a_tree_whose_size_is_known_is_not_examined_again_for_that(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tree / "file").write_bytes(bytes(5000))
+    component, examined = FilesComponent("up", tree, member="up"), list[str]()
+    expected = component.source_bytes()
+    monkeypatch.setattr(space, "stored_bytes", lambda entry: examined.append(entry.name) or entry.info.st_size)
+    assert list(component.obstacles()) == []
+    assert component.source_bytes() == expected
+    assert examined == []
+
+
 def test_owners_are_kept(tree: Path) -> None:
     (tree / "theirs").touch()
     os.chown(tree / "theirs", 1234, 2_500_000)

@@ -1,15 +1,19 @@
 """Databases that are compressed while they are copied: the archive is the same, whatever becomes of the copy."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 
 from backups.archive.tar.growing import Growing
+from backups.archive.tar.members import PackedPart
 from backups.components import sqlite
-from backups.errors import DamagedComponent
+from backups.components.sqlite.component import SQLiteComponent
+from backups.errors import DamagedComponent, Untouched
 from backups.models import BackupExecution
 from backups.service.backup import pack
 from backups.service.drill.run import verify_backup
@@ -51,3 +55,24 @@ def test_a_copy_that_is_found_damaged_leaves_neither_archive_nor_files(
 
     monkeypatch.setattr(sqlite, "check", damaged)
     refused(DamagedComponent)
+
+
+def test_whether_a_restore_would_be_refused_is_found_out_beside_the_compression(
+    back_up: BackUp, small_shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, packed, real = Event(), list[bool](), pack.Bodies.pack
+
+    def packing(*arguments: Any) -> PackedPart:
+        begun.set()
+        return real(*arguments)
+
+    def obstacles(_: object) -> Iterator[Untouched]:
+        # it would wait in vain where the compression is submitted afterwards
+        packed.append(begun.wait(20))
+        yield Untouched("The folder is immutable.")
+
+    monkeypatch.setattr(pack.Bodies, "pack", packing)
+    monkeypatch.setattr(SQLiteComponent, "obstacles", obstacles)
+    backup = back_up("shop")
+    assert packed == [True]
+    assert backup.warnings == ["a restore of orders would be refused here now: The folder is immutable."]
