@@ -59,7 +59,7 @@ def run(bench: Bench) -> Iterator[str]:
     peers = {name: scripts for name, scripts in PEERS.items() if name not in missing}
     if missing:
         yield f"Not measured, because not installed: {', '.join(missing)}."
-    size = sum(entry.stat().st_size for entry in root.rglob("*") if entry.is_file())
+    size = sum(path.stat().st_size for path in _files(root))
     scale = f"{bench.tree_files:,} files of {size / 1e6:.0f} MB, median of {bench.rounds}"
 
     contestants: dict[str, Callable[[], Sample]] = {
@@ -67,10 +67,11 @@ def run(bench: Bench) -> Iterator[str]:
         TAR: lambda: _by_hand(PACK, bench, root),
     }
     contestants |= {f"`{name}`, first backup": _peer(bench, root, scripts, 1) for name, scripts in peers.items()}
-    samples = alternate(contestants, bench.rounds)
-    yield f"Backup of {scale}:"
-    yield comparison(samples, TAR)
-    yield _target("backup beside `tar cz`", samples[OURS].wall / samples[TAR].wall, BACKUP_LIMIT)
+    for prepare, state in ((_read, "which are in memory"), (_evict, "which are on the disk alone, as at night")):
+        samples = alternate({name: _after(prepare, root, one) for name, one in contestants.items()}, bench.rounds)
+        yield f"Backup of {scale}, {state}:"
+        yield comparison(samples, TAR)
+        yield _target(f"backup beside {TAR}", samples[OURS].wall / samples[TAR].wall, BACKUP_LIMIT)
 
     contestants = {
         f"{OURS}, nothing changed since the backup": lambda: _restore(site, archive_id),
@@ -89,6 +90,32 @@ def run(bench: Bench) -> Iterator[str]:
     shutil.rmtree(packed)
 
 
+def _after(prepare: Callable[[Path], None], root: Path, contestant: Callable[[], Sample]) -> Callable[[], Sample]:
+    """Return `contestant` with what leaves the files to each alike: some keep them in memory, borg drops them."""
+
+    def prepared() -> Sample:
+        prepare(root)
+        return contestant()
+
+    return prepared
+
+
+def _read(root: Path) -> None:
+    for path in _files(root):
+        path.read_bytes()
+
+
+def _evict(root: Path) -> None:
+    """Drop the content of the files from memory; their names and attributes stay there."""
+    for path in _files(root):
+        with path.open("rb", buffering=0) as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    return (path for path in root.rglob("*") if path.is_file())
+
+
 def _target(text: str, ratio: float, limit: float) -> str:
     return f"- {Target(f'{text} (set for 100,000 files)', ratio, limit, 'x')}"
 
@@ -103,9 +130,8 @@ def _backup(site: Site) -> Sample:
 def _restore(site: Site, archive_id: str, change: Path | None = None) -> Sample:
     say(OURS)
     if change is not None:
-        for path in change.rglob("*"):
-            if path.is_file():
-                path.write_bytes(path.read_bytes()[1:] + b"!")
+        for path in [*_files(change)]:
+            path.write_bytes(path.read_bytes()[1:] + b"!")
         os.sync()
     sample = site.command("restore", archive_id, "--instance", INSTANCE, "--confirm", "--json")
     shutil.rmtree(site.home / "backups" / "bench" / INSTANCE / "safety")
