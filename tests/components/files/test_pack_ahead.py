@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from backups.components.files import pack as pack_module
 from backups.components.files.pack import BATCH, SMALL_BYTES, pack_tree
 from backups.components.files.read import NestedTar
 from backups.errors import ComponentError
@@ -140,3 +141,16 @@ def test_a_file_that_became_a_pipe_before_its_turn_is_an_error(tree: Path, monke
     with pytest.raises(ComponentError, match=rf"^{tree / 'file'} is not a regular file"):
         pack(tree)
     assert open_files() == before
+
+
+def test_long_headers_do_not_wait_in_memory(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        (tree / f"{number}").mkdir()
+    (tree / "file").write_bytes(b"x")
+    waiting, write = list[int](), pack_module._Packer._write
+    monkeypatch.setattr(pack_module._Packer, "_write", lambda *a: waiting.append(a[1]) or write(*a))
+    monkeypatch.setattr(pack_module, "SMALL_BYTES", 1000)
+    monkeypatch.setattr(pack_module, "attributes_at", lambda *_: {"user.long": bytes(2000)})
+    pack(tree)
+    # each folder at once, and the file at the end
+    assert waiting == [1, 1, 1, 1]
