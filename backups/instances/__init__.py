@@ -45,6 +45,12 @@ class Inventory:
         """What is wrong with the file as a whole. While something is, it is not known what the file describes."""
         return next((problem for problem in self.problems if not problem.instance), None)
 
+    @functools.cached_property
+    def queues(self) -> dict[str, str]:
+        """Return the queue that each instance names, also one with a mistake; an empty one where it names none."""
+        named = {problem.instance: problem.queue for problem in self.problems if problem.instance}
+        return named | {name: instance.queue for name, instance in self.instances.items()}
+
     @property
     def labels(self) -> list[str]:
         return sorted({label for instance in self.instances.values() for label in instance.labels})

@@ -21,13 +21,14 @@ MAX_DRILL_DAYS = 3650
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A mistake in the file; `instance` is empty when it concerns the whole file."""
+    """A mistake in the file; `instance` is empty when it concerns the whole file, else `queue` is that of its table."""
 
     instance: str
     key: str
     message: str
     hint: str = ""
     missing: bool = False
+    queue: str = ""
 
     def __str__(self) -> str:
         where = f"[{self.instance}] " if self.instance else ""
@@ -76,7 +77,10 @@ def parse(tables: Mapping[str, Any]) -> tuple[dict[str, Instance], tuple[Problem
                 raise Mistake("", f"The name differs from {other!r} in upper and lower case only.")
             instances[name] = _instance(name, table)
         except Mistake as mistake:
-            problems.append(Problem(name, mistake.key, mistake.message, mistake.hint))
+            # whose files they are does not depend on the mistake
+            queue = table.get("queue") if isinstance(table, dict) else ""
+            queue = queue if isinstance(queue, str) and NAME.fullmatch(queue) else ""
+            problems.append(Problem(name, mistake.key, mistake.message, mistake.hint, queue=queue))
     return instances, tuple(problems)
 
 

@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from backups.errors import BackupError
+from backups.instances import inventory
 from backups.lib import audit
 from backups.lib.log_handlers import log_problem
 from backups.lib.processes import become_subreaper, reap_orphans
@@ -43,6 +44,7 @@ class Supervisor:
         self._signals = 0
         self._forks: subprocess.Popen[bytes] | None = None
         self._started_at = timezone.now()
+        self._file_problem = ""
 
     def run(self) -> int:
         """Work until a signal, and return 0; 1 when processes died or had to be killed, 75 when they hang.
@@ -121,6 +123,7 @@ class Supervisor:
                 reason = ""
                 with self._database_may_fail():
                     self._beat()
+                    self._follow_file()
                     reason = watchdog.reason_to_restart()
                 if reason:
                     audit.log("worker.hangs", logging.ERROR, queue=self.queue, worker=self.name, reason=reason)
@@ -138,6 +141,17 @@ class Supervisor:
             self.name, heartbeats.Kind.WORKER, self.queue, started_at=self._started_at, problem=log_problem()
         )
         keep_tick(self.queue)
+
+    def _follow_file(self) -> None:
+        """Log once that runs wait for the instances file, and start them as soon as it can be read again."""
+        found = inventory().file_problem
+        problem = str(found) if found is not None else ""
+        if problem and problem != self._file_problem:
+            audit.log("worker.waits-for-instances", logging.WARNING, queue=self.queue, worker=self.name, error=problem)
+        elif self._file_problem and not problem:
+            audit.log("worker.instances-known-again", queue=self.queue, worker=self.name)
+            dispatch_waiting(self.queue)
+        self._file_problem = problem
 
     @contextmanager
     def _database_may_fail(self) -> Iterator[None]:

@@ -16,7 +16,7 @@ from backups.runs.queue.queues import QUEUED, RESERVED_FOR, queue_of, reserve, w
 from backups.runs.queue.slots import slot
 from backups.runs.registry import RunKind, kind_named, models
 from backups.worker.child_process import supervise
-from backups.worker.q2.cluster import is_ending
+from backups.worker.q2.cluster import is_ending, own_queue
 from backups.worker.q2.enqueue import send_message
 
 Status = Run.Status
@@ -94,7 +94,8 @@ def _run_next(kind: RunKind[Any], run_id: str) -> str:
     named = kind.model.objects.filter(pk=run_id).first()
     if named is None:
         return "there is no such row"
-    queue, ended = queue_of(named.instance), []
+    # while the instances file could not be read, or was another one, the message may have gone to the wrong queue
+    queue, ended = own_queue() or queue_of(named.instance), []
     with slot(kind) as free:
         if not free:
             return "waiting for a slot"

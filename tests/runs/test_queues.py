@@ -15,6 +15,7 @@ from backups.lib.processes import identity
 from backups.models import BackupExecution, RestoreExecution
 from backups.runs.queue.ownership import this_worker
 from backups.runs.queue.queues import of_queue, queue_of, queues, release, release_dead, reserve, waiting
+from backups.worker import tasks
 from backups.worker.tasks import backup, dispatch_lost, dispatch_waiting, enqueue, start_next
 from tests.support.rows import an_execution
 
@@ -67,6 +68,58 @@ def test_runs_are_told_apart_by_queue_and_unknown_instances_belong_to_the_defaul
     assert set(of_queue(BackupExecution.objects.all(), "backups")) == {shop, gone}
     assert set(of_queue(BackupExecution.objects.all(), "branch")) == {radius}
     assert not of_queue(BackupExecution.objects.all(), "nowhere").exists()
+
+
+@pytest.mark.parametrize("damage", ["syntax", "encoding", "permissions", "missing", "half written"])
+def test_while_the_instances_file_cannot_be_read_a_run_stays_queued_and_its_own_worker_takes_it_later(
+    damage: str, declare: Callable[[str], None], settings: Settings
+) -> None:
+    shop, radius = (queued(name, age=timedelta(minutes=2)) for name in ("shop", "radius"))
+    file = settings.BACKUP_INSTANCES_FILE
+    match damage:
+        case "syntax":
+            declare(INSTANCES + "[radius")
+        case "encoding":
+            file.write_bytes(b"\xff")
+        case "permissions":
+            # root may read what nobody may
+            file.unlink()
+            file.mkdir()
+        case "missing":
+            file.unlink()
+        case "half written":
+            file.write_text("")
+
+    assert [dispatch_waiting("backups"), dispatch_waiting("branch"), messages()] == [0, 0, []]
+    assert [backup(shop.pk), backup(radius.pk)] == ["nothing waits"] * 2
+    assert set(BackupExecution.objects.values_list("status", flat=True)) == {"queued"}
+
+    if damage == "permissions":
+        file.rmdir()
+    declare(INSTANCES)
+    assert list(waiting(BackupExecution, "backups")) == [shop]
+    assert list(waiting(BackupExecution, "branch")) == [radius]
+
+
+def test_an_instance_with_a_mistake_belongs_to_its_queue_all_the_same(declare: Callable[[str], None]) -> None:
+    declare(INSTANCES.replace('"users.db"', "5"))
+    radius = queued("radius", age=timedelta(minutes=2))
+
+    assert (queue_of("radius"), queues()) == ("branch", {"backups": ["shop"], "branch": ["radius"]})
+    assert not waiting(BackupExecution, "backups").exists()
+    assert list(waiting(BackupExecution, "branch")) == [radius]
+
+
+def test_a_message_that_came_to_the_worker_of_another_queue_starts_nothing_of_that_queue(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    radius = queued("radius", age=timedelta(minutes=2))
+    monkeypatch.setattr(tasks, "own_queue", lambda: "backups")
+
+    assert backup(radius.pk) == "nothing waits"
+
+    radius.refresh_from_db()
+    assert (radius.status, radius.reserved_by) == ("queued", "")
 
 
 def test_enqueueing_calls_the_worker_of_the_instance_with_nothing_but_the_id(

@@ -113,11 +113,15 @@ def test_a_worker_serves_its_own_queue_and_no_other(site: Site) -> None:
     branch = site.queue(names)
     home = site.queue(["big"])[0]
     site.fill_big(1)
+    # as from a process that could not read the instances file, or had another one
+    astray = f"send_message('branch', 'backups.worker.tasks.backup', {home!r})"
+    site.python(f"from backups.worker.q2.enqueue import send_message\n{astray}")
 
     worker = site.worker("--queue", "branch")
 
     eventually(lambda: [site.status(run_id) for run_id in branch] == ["completed"] * 2)
     eventually(lambda: site.rows("SELECT 1 FROM backup_heartbeats WHERE name = 'scheduler of branch'"))
+    eventually(lambda: not site.rows("SELECT 1 FROM django_q_ormq WHERE key = 'branch'"))
     assert site.status(home) == "queued"
     assert site.rows("SELECT DISTINCT queue FROM backup_heartbeats") == [("branch",)]
     worker.tell(signal.SIGTERM)
@@ -125,6 +129,30 @@ def test_a_worker_serves_its_own_queue_and_no_other(site: Site) -> None:
 
     site.worker()
     eventually(lambda: site.status(home) == "completed")
+
+
+def test_while_the_instances_file_cannot_be_read_runs_stay_queued_and_the_worker_says_so_once(site: Site) -> None:
+    run_id = site.queue(["shop-0"])[0]
+    file = site.home / "instances.toml"
+    described = file.read_text()
+    file.write_text(described + "[shop-0")
+    worker = site.worker(script=QUICK_WATCHDOG)
+
+    eventually(lambda: not site.rows("SELECT 1 FROM django_q_ormq"))
+    for _ in range(4):
+        last = beat(site)
+        eventually(lambda last=last: beat(site) > last)  # type: ignore[misc]
+    assert site.status(run_id) == "queued"
+    assert worker.log.read_text().count("worker.waits-for-instances") == 1
+    assert "is not valid TOML" in worker.log.read_text()
+
+    file.write_text(described)
+    eventually(lambda: site.status(run_id) == "completed")
+    assert worker.log.read_text().count("worker.instances-known-again") == 1
+
+
+def beat(site: Site) -> str:
+    return str(site.rows("SELECT beat_at FROM backup_heartbeats WHERE kind = 'worker'")[0][0])
 
 
 def test_a_worker_refuses_dangerous_settings_and_names_that_are_none(site: Site, tmp_path: Path) -> None:

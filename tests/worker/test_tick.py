@@ -19,6 +19,7 @@ from backups.runs import workspace
 from backups.worker import tick as housekeeping
 from backups.worker.tick import keep_tick, tick
 from tests.support.rows import an_execution
+from tests.support.site_fixtures import Declare
 
 pytestmark = pytest.mark.django_db
 Status = BackupExecution.Status
@@ -83,7 +84,8 @@ def test_each_queue_has_a_tick_of_its_own(home: Path) -> None:
     }
 
 
-def test_the_tick_dispatches_again_a_run_whose_message_was_lost(home: Path) -> None:
+def test_the_tick_dispatches_again_a_run_whose_message_was_lost(declare: Declare) -> None:
+    declare("")
     execution = an_execution(
         "unknown", status=Status.QUEUED, rang_at=timezone.now() - timedelta(seconds=90), age=timedelta(minutes=2)
     )

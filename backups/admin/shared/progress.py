@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from backups.admin.shared import formats
+from backups.instances import inventory
 from backups.models import BackupExecution, CopyExecution, DrillExecution, RestoreExecution, Run
 from backups.models.querysets import RunQuerySet
 from backups.runs.describe import describe_progress
@@ -133,6 +134,8 @@ def _waiting(run: Run, now: datetime) -> str:
     if getattr(run, "busy", False):
         slot = "the slot for copies" if isinstance(run, CopyExecution) else "the slot for drills"
         return f"waiting until {run.instance if run.needs_instance else slot} is free"
+    if inventory().file_problem is not None:
+        return "waiting until the instances file can be read"
     waited = now - run.created_at
     if waited < WORKER_DUE:
         return "waiting for a worker"

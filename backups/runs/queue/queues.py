@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
-from backups.instances import inventory
+from backups.instances import inventory, is_settled
 from backups.lib.processes import identity, is_gone
 from backups.models import Run
 from backups.runs.queue.ownership import reservation_fields
@@ -24,16 +24,14 @@ QUEUED = Q(status=Run.Status.QUEUED, owner=Run.Owner.QUEUE)
 
 def queue_of(instance: str) -> str:
     """Return the queue that instances.toml gives to `instance`; BACKUP_QUEUE when it names none."""
-    found = inventory().instances.get(instance)
-    return (found.queue if found else "") or settings.BACKUP_QUEUE
+    return inventory().queues.get(instance) or settings.BACKUP_QUEUE
 
 
 def queues() -> dict[str, list[str]]:
     """Return each queue with its instances, by name."""
     found: dict[str, list[str]] = {}
-    instances = inventory().instances
-    for name in sorted(instances):
-        found.setdefault(instances[name].queue or settings.BACKUP_QUEUE, []).append(name)
+    for name, queue in sorted(inventory().queues.items()):
+        found.setdefault(queue or settings.BACKUP_QUEUE, []).append(name)
     return dict(sorted(found.items()))
 
 
@@ -45,10 +43,17 @@ def of_queue(runs: "QuerySet[AnyRow]", queue: str) -> "QuerySet[AnyRow]":
     return runs.exclude(instance__in=elsewhere) if elsewhere else runs
 
 
+def certainly_of_queue(rows: "QuerySet[AnyRow]", queue: str) -> "QuerySet[AnyRow]":
+    """As `of_queue`, without unknown instances while the file has a problem or is being written: it may name them."""
+    # read first: the file may begin to be written in between
+    known = queues().get(queue, [])
+    return of_queue(rows, queue) if is_settled() else rows.filter(instance__in=known)
+
+
 def waiting(model: type[AnyRun], queue: str) -> "QuerySet[AnyRun]":
     """Return the queued runs of `queue` that a worker may start now, oldest first.
 
-    Runs whose instance is in use, and reserved runs, are left out.
+    Runs whose instance is in use, and reserved runs, are left out, and those whose queue is not known for now.
     """
     # the process that created a newer run without a message is about to send it
     dispatched = Q(rang_at__isnull=False) | Q(created_at__lt=timezone.now() - RESERVED_FOR)
@@ -58,7 +63,7 @@ def waiting(model: type[AnyRun], queue: str) -> "QuerySet[AnyRun]":
             runs = runs.exclude(instance__in=other.objects.filter(running_or_reserved()).values("instance"))
     else:
         runs = runs.exclude(running_or_reserved())
-    return of_queue(runs, queue).order_by("created_at", "pk")
+    return certainly_of_queue(runs, queue).order_by("created_at", "pk")
 
 
 def running_or_reserved() -> Q:

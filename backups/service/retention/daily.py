@@ -11,12 +11,13 @@ from django.utils import timezone
 
 from backups.lib import audit
 from backups.models import BackupCopy, BackupExecution, RetentionPass
-from backups.runs.queue.queues import of_queue, queues
+from backups.runs.queue.queues import of_queue
 from backups.service.archives.due import claim_due, is_due
 from backups.service.archives.names import signature_of
-from backups.service.archives.records.copies import change_copy, is_off_box
+from backups.service.archives.records.copies import change_copy
 from backups.service.archives.records.missing import mark_missing, record_expired
 from backups.service.archives.untrusted import report_untrusted
+from backups.service.retention.other_hosts import is_of_another_host
 from backups.service.retention.plan import plan_prune
 from backups.service.retention.prune import MOST_FAILURES_IN_A_ROW, Pruned, prune
 from backups.service.retention.rules.backup import WITHOUT_END
@@ -79,34 +80,12 @@ def run_due(queue: str) -> list[BackupDestination]:
     for destination in BackupDestination.objects.enabled().filter(due, Exists(held)):
         now = timezone.now()
         # until the pass has succeeded it is due again soon
-        if not _is_of_another_host(destination, queue) and claim_due(
+        if not is_of_another_host(destination, queue) and claim_due(
             RetentionPass, destination, now, again_at=now + RETRY_AFTER
         ):
             run_pass(destination)
             return [destination]
     return []
-
-
-def _is_of_another_host(destination: BackupDestination, queue: str) -> bool:
-    """True where archives of a listed instance of another queue are recorded in a folder, and are not in the one here.
-
-    Then the host of that instance has a folder of its own: what lies there would count as missing here.
-    """
-    if is_off_box(destination):
-        return False
-    elsewhere = [name for other, names in queues().items() if other != queue for name in names]
-    theirs = BackupCopy.objects.sound().filter(destination=destination, execution__instance__in=elsewhere)
-    try:
-        with destination.open() as opened:
-            for name in theirs.order_by().values_list("execution__instance", flat=True).distinct():
-                own = theirs.filter(execution__instance=name).order_by("stored_at", "pk")
-                for copy in filter(None, (own.first(), own.last())):
-                    if opened.stat(copy.path).size_bytes != copy.size_bytes:
-                        return True
-    except DestinationError:
-        # whose folder it is cannot be told; where it is this one, the first backup to it says what is wrong
-        return theirs.exists()
-    return False
 
 
 def run_pass(destination: BackupDestination) -> RetentionPass:

@@ -19,6 +19,8 @@ from backups.worker.q2.results import hide_secrets_in_results
 # Shared by the worker and its forks, without a lock: a killed process could hold it for ever.
 _message_at = multiprocessing.get_context("fork").RawValue("d", 0.0)
 _ending = multiprocessing.get_context("fork").RawValue("b", 0)
+# of the worker and its forks
+_queue = ""
 
 
 def is_ending() -> bool:
@@ -26,11 +28,17 @@ def is_ending() -> bool:
     return bool(_ending.value)
 
 
+def own_queue() -> str:
+    """Return the queue that this process of a worker serves; an empty string in any other process."""
+    return _queue
+
+
 class QueueCluster:
     """django-q2's cluster for one queue, without its signal handlers: the caller handles signals."""
 
     def __init__(self, queue: str) -> None:
-        Conf.CLUSTER_NAME = queue  # the environment variable is read at import, before the queue is known
+        global _queue
+        Conf.CLUSTER_NAME = _queue = queue  # the environment variable is read at import, before the queue is known
         _ending.value, _message_at.value = 0, time.monotonic()
         post_spawn.connect(_handle_sigterm, dispatch_uid="backups.worker.q2")
         pre_execute.connect(_record_message, dispatch_uid="backups.worker.q2")

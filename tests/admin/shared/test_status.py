@@ -1,11 +1,13 @@
 """The JSON that pages poll."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from backups.models import BackupExecution
 from tests.support.pages.admin_pages import LIST, url
@@ -57,6 +59,13 @@ def test_a_queued_one_waits_for_a_worker_and_names_it_as_missing_after_a_while()
     old = polled(client, an_execution(status=Status.QUEUED, kind="scheduled", age=timedelta(seconds=61)))
     assert old["detail"].startswith("no worker took it for 1 min")
     assert old["detail"].endswith("is the worker running?")
+
+
+def test_a_queued_one_waits_for_an_instances_file_that_cannot_be_read(settings: Settings, tmp_path: Path) -> None:
+    settings.BACKUP_INSTANCES, settings.BACKUP_INSTANCES_FILE = None, tmp_path / "instances.toml"
+    settings.BACKUP_INSTANCES_FILE.write_text("[shop")
+    waiting = polled(a_client(VIEW), an_execution(status=Status.QUEUED, age=timedelta(seconds=61)))
+    assert waiting["detail"] == "waiting until the instances file can be read"
 
 
 def test_one_that_a_command_made_for_itself_waits_for_no_worker() -> None:

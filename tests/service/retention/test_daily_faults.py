@@ -61,6 +61,23 @@ def test_a_local_folder_is_visited_only_by_the_host_whose_archives_lie_there(
     assert run_due("branch") == [destination]
 
 
+def test_while_the_instances_file_cannot_be_read_a_folder_of_another_host_is_not_visited(
+    destination: BackupDestination, declare: Declare
+) -> None:
+    rows = daily(ruled(destination, retention_days=30, min_keep=1), 3)
+    old = daily(destination, 1, newest=NOW - timedelta(days=100))
+    declare("[app")
+    kept = file_of(rows[0]).read_bytes()
+    file_of(rows[0]).unlink()
+    assert run_due("backups") == []
+    assert {condition(row) for row in [*rows, *old]} == {"stored"}
+
+    # with the archives of the queue that is not known it is the folder of this host
+    file_of(rows[0]).write_bytes(kept)
+    assert run_due("backups") == [destination]
+    assert not file_of(old[0]).exists()
+
+
 @pytest.mark.parametrize("lost", [None, 0, 2])
 def test_a_local_folder_that_hosts_share_is_visited_by_any_of_them(
     destination: BackupDestination, home: Path, declare: Declare, lost: int | None
