@@ -183,4 +183,4 @@ def _stop(running: Iterable[tuple[Upload, threading.Thread]]) -> None:
 
 def _no_name(upload: Upload) -> BackupError:
     where = upload.target.copy.destination.name
-    return BackupError(f"{ATTEMPTS} archives have the name of {upload.path} at {where} already.")
+    return BackupError(f"{ATTEMPTS} archives have the name of this one at {where} already.")

@@ -1,6 +1,6 @@
 """Uploading the archives and recording them: in the row of each copy, and in that of the backup."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from django.conf import settings
@@ -14,7 +14,7 @@ from backups.runs.finish import message_of
 from backups.runs.progress import Monitor
 from backups.service.archives.names import archive_paths
 from backups.service.archives.read_back import ReadBack
-from backups.service.archives.records.copies import change_copy, mirrored, record_failed
+from backups.service.archives.records.copies import change_copy, mirrored, record_failed, unused_names
 from backups.service.archives.signatures import record_key_use
 from backups.service.backup.pack import Made
 from backups.service.backup.remove import remove_published, with_what_stays
@@ -38,10 +38,9 @@ def upload_archives(
     `archives` has the encrypted archive under True and the plain one under False. `warnings` are added to those of the
     manifest. Raises OperatorError when no copy was stored; nothing is left at any destination then.
     """
-    began = backup.started_at or backup.created_at
     crowded: list[Upload] = []
     uploads = [
-        Upload(target, made, backup.pk, archive_paths(backup.instance, backup.kind, began, made.extension))
+        Upload(target, made, backup.pk, _names(backup, made, target.copy))
         for target in targets.usable
         if (made := archives[target.encryption is not None])
     ]
@@ -136,6 +135,12 @@ def upload_archives(
         raise targets.error()
     if left_out := [upload.read_back.note for upload in uploads if upload.published and upload.read_back]:
         _change(backup, warnings=[*backup.warnings, *filter(None, left_out)])
+
+
+def _names(backup: BackupExecution, made: Made, copy: BackupCopy) -> Iterator[str]:
+    began = backup.started_at or backup.created_at
+    paths = archive_paths(backup.instance, backup.kind, began, made.extension)
+    return unused_names(paths, copy.destination, but=copy)
 
 
 def record(backup: BackupExecution, copy: BackupCopy, path: str, locked_until: datetime | None = None) -> None:

@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from django.db.models import Q
 from django.utils import timezone
 
 from backups.archive.errors import ArchiveError
@@ -21,6 +20,7 @@ from backups.service.archives.budget import settle
 from backups.service.archives.fetch import HashingSink
 from backups.service.archives.names import ATTEMPTS, archive_extension, archive_paths
 from backups.service.archives.records.adopted import note_adopted
+from backups.service.archives.records.copies import unused_names
 from backups.service.archives.records.imported import complete_import, insert_import, plan_import, renew_import
 from backups.service.archives.signatures import read_signature_file, signature_state, store_signature
 from backups.service.archives.trees.listing import keep_archived
@@ -211,21 +211,21 @@ def _store_again(
 
 
 def _free_names(destination: BackupDestination, found: Examined, *, but: BackupCopy | None = None) -> Iterator[str]:
-    """Yield names for the archive that no row has; `but` is the row whose own name is free.
+    """Yield names for the archive that no row has or plans; `but` is the row whose own name is free.
 
     Raises BackupError after the last one.
     """
     extension = archive_extension(found.compression, found.encryption)
     taken_at = found.taken_at or timezone.now()
-    recorded = destination.copies.exclude(state=BackupCopy.State.DELETED)
+    planned = destination.copies.exclude(state=BackupCopy.State.DELETED)
     if but is not None:
-        recorded = recorded.exclude(pk=but.pk)
+        planned = planned.exclude(pk=but.pk)
     imports = destination.executions.active()
-    for name in archive_paths(found.manifest.instance_name, found.kind, taken_at, extension):
-        taken = recorded.filter(Q(path=name) | Q(planned_path=name))
-        if not taken.exists() and not imports.filter(planned_path=name).exists():
+    names = list(archive_paths(found.manifest.instance_name, found.kind, taken_at, extension))
+    for name in unused_names(names, destination, but=but):
+        if not planned.filter(planned_path=name).exists() and not imports.filter(planned_path=name).exists():
             yield name
-    raise BackupError(f"{ATTEMPTS} archives at {destination.name} have the name of {name} already.")
+    raise BackupError(f"{ATTEMPTS} archives at {destination.name} have the name of {names[-1]} already.")
 
 
 def _put(

@@ -22,6 +22,7 @@ from backups.service.archives.records.copies import (
     next_try,
     not_stored_since,
     readable_copies,
+    unused_names,
 )
 from backups.service.archives.records.tries import may_try_writing, record_left
 from backups.service.archives.signatures import read_signature, store_signature
@@ -115,7 +116,7 @@ class CopyKind(RunKind[CopyExecution]):
         # of the archive that is sent; a damaged one keeps what was recorded of it until it is replaced
         same = ("size_bytes", "sha256", "blake2b", "encryption", "recipients")
         facts = {} if copy.is_stored else {"state": State.UPLOADING} | {name: getattr(source, name) for name in same}
-        for path in _paths(copy, source):
+        for path in unused_names(_paths(copy, source), copy.destination, but=copy):
             resumed = dict(copy.upload_state or {}) if copy.planned_path == path else {}
             # in the row before the archive becomes visible: `settle_uploads` looks there
             if not change_copy(copy, not_stored_since(copy), planned_path=path, look_again_at=None, **facts):
@@ -137,7 +138,7 @@ class CopyKind(RunKind[CopyExecution]):
                 saved.save(at_once=True)
             run.warnings = [*run.warnings, *notes]
             return stored
-        raise BackupError(f"{ATTEMPTS} archives have the name of {path} at {copy.destination.name} already.")
+        raise BackupError(f"{ATTEMPTS} archives have the name of {source.path} at {copy.destination.name} already.")
 
     def complete(self, run: CopyExecution, made: Notes) -> None:
         finish.complete(run, warnings=[*run.warnings, *made])

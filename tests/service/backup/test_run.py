@@ -8,13 +8,16 @@ import subprocess
 import tarfile
 from collections.abc import Callable
 from datetime import timedelta
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.utils import timezone
 
 from backups.models import BackupExecution
+from backups.runs import claim
+from backups.service.archives.records.delete import delete_backup
 from destinations.models import BackupDestination
 from tests.support.databases.sqlite_files import make_database, rows_of
 from tests.support.programs import require
@@ -216,3 +219,19 @@ def test_a_taken_name_gets_a_suffix(back_up: BackUp, tacacs_root: Path, home: Pa
     assert execution.backup_filename.endswith("-manual-2.tar.gz")
     assert len(archives()) == 31
     assert gzip.decompress(archive_of(execution, home).read_bytes())[:13] == b"manifest.json"
+
+
+def test_the_name_of_an_archive_that_is_not_there_any_more_is_not_given_again(
+    back_up: BackUp, tacacs_root: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second, microseconds = timezone.now().replace(microsecond=0), count()
+    clock = SimpleNamespace(now=lambda: second.replace(microsecond=next(microseconds)))
+    monkeypatch.setattr(claim, "timezone", clock)
+    first = back_up()
+    archive_of(first, home).unlink()
+    again = back_up()
+    assert again.backup_path == first.backup_path.replace("-manual.tar.gz", "-manual-2.tar.gz")
+    assert archive_of(again, home).exists()
+    # that of a deleted one is free
+    delete_backup(again, by="tests", reason="another one is made at once")
+    assert back_up().backup_path == again.backup_path

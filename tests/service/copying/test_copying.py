@@ -283,6 +283,16 @@ def test_an_archive_that_is_another_backup_there_is_not_copied(
         start_copy(backup, vault, by="alice")
 
 
+def test_the_name_of_another_archive_there_that_is_missing_is_not_given_again(
+    backup: BackupExecution, vault: BackupDestination, home: Path
+) -> None:
+    an_execution("shop", destination=vault, backup_path=backup.backup_path)
+    copy_now(backup, vault, by="alice")
+    copy = at(backup, "vault")
+    assert copy.path == backup.backup_path.replace("-manual.tar.gz", "-manual-2.tar.gz")
+    assert file_at(home, copy).read_bytes() == file_at(home, at(backup, "nas")).read_bytes()
+
+
 def test_a_verification_is_recorded_with_the_copy_that_was_read(pair: BackupExecution) -> None:
     verify_backup(pair, by="tests")
     assert (at(pair, "nas").verified_by, at(pair, "vault").verified_by) == ("verification", "upload")

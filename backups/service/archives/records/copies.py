@@ -4,7 +4,7 @@ That row names one copy, its first one: the one that it named before while it is
 order of the request. So what asks for the archive of a backup finds one as long as there is one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
@@ -79,6 +79,19 @@ def is_off_box(destination: BackupDestination) -> bool:
         return destination.leaves_this_machine
     except DestinationConfigError:
         return True
+
+
+def unused_names(names: Iterable[str], destination: BackupDestination, *, but: BackupCopy | None) -> Iterator[str]:
+    """Yield those of `names` that no archive at `destination` is recorded under, other than that of the copy `but`.
+
+    The file of a recorded one may be missing there, so that the destination itself would take the name.
+    """
+    others = destination.copies.exclude(pk=but.pk) if but is not None else destination.copies
+    # with the condition of the unique index
+    recorded = others.exclude(path="").exclude(state=State.DELETED)
+    for name in names:
+        if not recorded.filter(path=name).exists():
+            yield name
 
 
 def record_only_copy(backup: BackupExecution, *, verified_by: str) -> None:
