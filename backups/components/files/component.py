@@ -6,6 +6,7 @@ The nested tar keeps everything that the tree has, and the archive around it sta
 import os
 import stat
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from backups.archive.manifest.document import Entry, LeftOut
@@ -184,15 +185,15 @@ class FilesComponent(Component):
         if self._applied is None or not os.path.samestat(self._applied, stat_path(self.path)):
             raise ComponentError(f"{self.path} is not the folder that the restore has just made.", hint=STOP_SERVICE)
         notes, layout = [*self._notes], layout_of(self.path.resolve(), self.site_paths_below())
-        with beside(lambda _: discard_drafts(layout)) as discarded:
+        # where it is stopped, the rollback removes the rest of the tree from before
+        with beside(partial(discard_drafts, layout)) as discarded:
             # a note, no error: the tree was compared before it took its name, so a difference has been written since
             try:
                 if (found := self._first_difference(entry, context)) is not None:
                     notes.append(printable(f"{self.path / found} was changed right after the restore"))
             except ComponentError as error:
                 notes.append(error.message)
-            finally:
-                discarded()
+            discarded(context.checkpoint)
         return notes + notes_on_drafts(layout)
 
     def _first_difference(self, entry: Entry, context: ApplyContext) -> str | None:

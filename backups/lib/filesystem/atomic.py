@@ -34,8 +34,8 @@ def draft_of(target: Path) -> Path:
     return target.with_name(name)
 
 
-def discard(path: Path) -> None:
-    """Remove a file, a symbolic link or a whole folder, if it exists.
+def discard(path: Path, checkpoint: Callable[[int], None] = lambda _: None) -> None:
+    """Remove a file, a symbolic link or a whole folder, if it exists; `checkpoint` is that of `remove_tree`.
 
     Raises OSError for a folder that holds a mount point, and removes nothing of it.
     """
@@ -43,7 +43,7 @@ def discard(path: Path) -> None:
         for mount in mounts_below(path.resolve()):
             # the mounted file system would be emptied
             raise OSError(errno.EBUSY, "a file system is mounted in it", str(mount))
-        remove_tree(path)
+        remove_tree(path, checkpoint)
     else:
         path.unlink(missing_ok=True)
 

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -66,8 +67,11 @@ def _identity(descriptor: int) -> Identity:
     return info.st_dev, info.st_ino
 
 
-def remove_tree(path: Path) -> None:
-    """Remove the folder `path` with everything in it, at any depth. Raises OSError at the first that stays."""
+def remove_tree(path: Path, checkpoint: Callable[[int], None] = lambda _: None) -> None:
+    """Remove the folder `path` with everything in it, at any depth. Raises OSError at the first that stays.
+
+    `checkpoint` is called with 0 for each folder, and may raise.
+    """
     way = OpenFolders(os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     entered: list[str] = []
     # for each folder on the way, the folders in it that are still to be removed
@@ -75,6 +79,7 @@ def remove_tree(path: Path) -> None:
     try:
         while entered or remaining[-1]:
             if remaining[-1]:
+                checkpoint(0)
                 entered.append(remaining[-1].pop())
                 _enter_writable(way, entered[-1])
                 remaining.append(_remove_files(way.descriptor))

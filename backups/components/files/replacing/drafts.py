@@ -1,6 +1,7 @@
 """What a restore of a tree leaves beside it or in it when it is stopped: settled by the next one, or removed."""
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -75,16 +76,21 @@ def notes_on_drafts(layout: Layout) -> list[str]:
     ]
 
 
-def discard_drafts(layout: Layout) -> None:
-    """Remove the drafts, with what was in the tree before. One that stays is found by `notes_on_drafts`."""
+def discard_drafts(layout: Layout, checkpoint: Callable[[int], None] = lambda _: None) -> None:
+    """Remove the drafts, with what was in the tree before. One that stays is found by `notes_on_drafts`.
+
+    `checkpoint` is called with 0 for each folder, and may raise.
+    """
     # where this fails, the tree moved aside is not among the drafts
     with suppress(OSError):
         settle_aside(layout.live)
     for draft in layout.drafts():
         inside = draft.parent.stat() if draft.name == DRAFT_INSIDE and draft.exists() else None
-        with suppress(OSError):
-            discard(draft)
-        if inside is not None:
-            # the folder has the time that it had in the backup, and the draft was in it
+        try:
             with suppress(OSError):
-                os.utime(draft.parent, ns=(inside.st_atime_ns, inside.st_mtime_ns))
+                discard(draft, checkpoint)
+        finally:
+            if inside is not None:
+                # the folder has the time that it had in the backup, and the draft was in it
+                with suppress(OSError):
+                    os.utime(draft.parent, ns=(inside.st_atime_ns, inside.st_mtime_ns))
