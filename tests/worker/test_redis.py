@@ -77,16 +77,22 @@ def test_what_is_queued_while_redis_is_gone_runs_when_it_is_back(site: Site, por
 
 def test_messages_that_a_killed_worker_held_are_not_missed(site: Site, port: int, tmp_path: Path) -> None:
     with redis_server(port, tmp_path) as client:
-        site.fill_big(64)
-        queued = site.queue([*site.declare(3), "big"])
+        lock = site.lock_shop()
+        queued = site.queue(site.declare(4))
         site.worker(BACKUP_WORKERS="1")
+        # whichever has the only slot waits for the lock, and the messages of the others are gone
+        ((running,),) = eventually(lambda: site.rows("SELECT id FROM backup_executions WHERE stage = 'exporting'"))
         eventually(lambda: client.llen("django_q:backups:q") == 0)
         for pid in site.processes():
             os.kill(pid, signal.SIGKILL)
-        assert "queued" in {site.status(run_id) for run_id in queued}
+        eventually(lambda: site.processes() == [])
+        others = [run_id for run_id in queued if run_id != running]
+        assert [site.status(run_id) for run_id in (running, *others)] == ["running", "queued", "queued", "queued"]
+        lock.close()
 
         site.worker()
 
-        eventually(lambda: not site.rows("SELECT 1 FROM backup_executions WHERE status IN ('queued', 'running')"))
+        ended = ["interrupted", "completed", "completed", "completed"]
+        eventually(lambda: [site.status(run_id) for run_id in (running, *others)] == ended)
         site.leaves_nothing()
         site.stop_workers()
