@@ -13,7 +13,7 @@ from tests.support.processes.prepared import Prepared
 from tests.support.sites.changed_runs import run_in_children
 from tests.support.sites.worker_site import SETUP, Site, eventually
 
-MEGABYTES = 24
+MEGABYTES = 1
 # the process of the drill stops in its tracks when it is to check what it unpacked
 HANG = "import time, backups.service.drill.trial_restore as t; t._check = lambda *_, **__: time.sleep(600)"
 
@@ -154,7 +154,7 @@ def test_a_drill_whose_message_was_lost_is_dispatched_by_the_tick(site: Site) ->
 @pytest.mark.parametrize("command", ["drill", "verifybackup"])
 def test_a_command_that_is_told_to_end_leaves_an_ended_row_and_no_workspace(site: Site, command: str) -> None:
     backup = backed_up(site)
-    slow = "import time, backups.service.drill.trial_restore as t\nt.fetch = lambda *_, **__: time.sleep(600)\n"
+    slow = "import time, backups.service.drill.trial_restore as t\nt.fetch_nearest = lambda *_, **__: time.sleep(600)\n"
     run = f"from django.core.management import call_command; call_command({command!r}, {backup!r})"
     process = Prepared([sys.executable, "-c", SETUP + slow + run], env=site.env, cwd=PROJECT, stderr=subprocess.DEVNULL)
     eventually(lambda: site.rows("SELECT 1 FROM drill_executions WHERE stage = 'fetching'"))
