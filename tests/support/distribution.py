@@ -7,8 +7,10 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 # The tests of such a folder share servers, browsers and templates of sites, which are made once in a process. They are
-# also the longest ones: a folder is one unit, and pytest-xdist begins with the units of the most tests.
+# also the longest ones: a folder is one unit, and pytest-xdist begins with the units of the most tests. The first that
+# matches counts: only the tests of `postgresql` need its server.
 TOGETHER = (
+    "tests/worker/postgresql/",
     "tests/worker/",
     "tests/end_to_end/",
     "tests/destinations/",

@@ -46,7 +46,3 @@ def each_ran_once(site: Site, queued: list[str]) -> None:
 
 def test_on_sqlite_each_runs_exactly_once(site: Site) -> None:
     each_ran_once(site, run_all(site, COUNT))
-
-
-def test_on_postgresql_each_runs_exactly_once(postgres_site: Site) -> None:
-    each_ran_once(postgres_site, run_all(postgres_site, COUNT))
