@@ -142,7 +142,13 @@ class _KeptArchive:
         if self._path is not None:
             work = (self._work, self._path)
             # a daemon: a program that decrypts and is mute must not keep the process from ending
-            threading.Thread(target=copy_context().run, args=work, name="verify", daemon=True).start()
+            thread = threading.Thread(target=copy_context().run, args=work, name="verify", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                # no memory for a thread: it is verified before the upload, not beside it
+                self._work(self._path)
+                self._verified.result()
 
     def compare(self, safety: BackupExecution) -> None:
         """Compare the archive with what its destination has, and wait until all of it is verified."""

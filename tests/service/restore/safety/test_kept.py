@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,27 @@ def test_without_links_the_safety_archive_is_fetched_and_verified_then(
     assert verified == [restored.safety_backup.backup_filename]
     undo(restored)
     assert tacacs_state(tacacs_root) == spoilt
+
+
+def test_without_memory_for_a_thread_the_safety_archive_is_verified_before_its_upload(
+    tacacs_root: Path, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(thread: threading.Thread) -> None:
+        if thread.name == "verify":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    verified: list[str] = []
+    start, real = threading.Thread.start, safety.verify_members
+    monkeypatch.setattr(
+        safety, "verify_members", lambda *given: verified.append(threading.current_thread().name) or real(*given)
+    )
+    before, backup = tacacs_state(tacacs_root), back_up()
+    spoil_tacacs(tacacs_root)
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    assert restore(backup).status == "completed"
+    assert tacacs_state(tacacs_root) == before
+    assert verified == [threading.current_thread().name]
 
 
 def test_a_safety_archive_whose_members_are_wrong_stops_the_restore(
