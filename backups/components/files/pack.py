@@ -26,6 +26,7 @@ from backups.components.files.format.header import (
 from backups.components.files.format.sparse import encode_map, segments_of
 from backups.components.files.kernel_files import ContentLeftOut
 from backups.lib.filesystem.copy import copy_unchanged
+from backups.lib.filesystem.open_files import files_left
 from backups.lib.filesystem.walk import FOLDER as OPEN_FOLDER
 from backups.lib.filesystem.walk import TreeEntry, walk
 from backups.lib.paths import unreadable, vanished
@@ -40,6 +41,8 @@ BUFFER_BYTES = 128 * 1024
 # So many small files are requested from the disk at once, while as many are packed that were requested before. Of what
 # is larger the kernel reads ahead itself.
 BATCH = 64
+# the other threads of this process need files too: where no more are left, one is opened after the other
+FILES_SPARED = 128
 SMALL_BYTES = 128 * 1024
 Note = Callable[[Member], None]
 Inode = tuple[int, int]
@@ -79,7 +82,7 @@ def pack_tree(
     target.touch(mode=0o600, exist_ok=False)
     with target.open("r+b", buffering=BUFFER_BYTES) as tar, closing(_Packer(tar, checkpoint, written)) as packer:
         packer.add_root(root)
-        for entry in walk(root, ContentLeftOut(own), draft=left_out):
+        for entry in walk(root, ContentLeftOut(own), draft=left_out, relieve=packer.flush):
             if entry.is_special:
                 packed.warnings.append(printable(f"{entry.path} is a {entry.kind} and was left out"))
             else:
@@ -106,6 +109,7 @@ class _Packer:
     def __init__(self, tar: BinaryIO, checkpoint: Callable[[int], None], written: Note) -> None:
         self._tar, self._checkpoint, self._written = tar, checkpoint, written
         self._waiting = deque[_Waiting]()
+        self._most = max(1, min(2 * BATCH, (files_left() - FILES_SPARED) // 2))
         # those of them that are not requested yet
         self._opened: list[int] = []
         # of each such file its name in the tar, and how many names it has that were not found yet
@@ -137,15 +141,15 @@ class _Packer:
             # with attributes, of which those of many would take much memory
             is_small = len(header) <= SMALL_BYTES
         else:
-            descriptor = entry.open_unchecked()
+            descriptor = entry.open_unchecked(self.flush)
             self._waiting.append(_Waiting(entry, descriptor, None))
             # while a large one is read, others may change, and must not have been opened before
             if is_small := _is_small(descriptor):
                 self._opened.append(descriptor)
         if not is_small:
             self.flush()
-        elif len(self._waiting) == 2 * BATCH:
-            self._write(BATCH)
+        elif len(self._waiting) >= self._most:
+            self._write(-(-self._most // 2))
 
     def flush(self) -> None:
         self._write(len(self._waiting))

@@ -3,10 +3,13 @@
 import os
 import stat
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from backups.errors import ComponentError
 from backups.lib.filesystem.folders import OpenFolders
+from backups.lib.filesystem.open_files import open_relieved
 from backups.lib.paths import no_file, unreadable, vanished
 from backups.lib.site_paths import NO_SITE_PATHS_BELOW
 
@@ -39,10 +42,8 @@ class TreeEntry:
         if self._info is None:
             try:
                 self._info = os.stat(self.base, dir_fd=self.dir_fd, follow_symlinks=False)
-            except FileNotFoundError as error:
-                raise vanished(self.path) from error
             except OSError as error:
-                raise unreadable(self.path, error) from error
+                raise _lost(self.path, error) from error
         return self._info
 
     @property
@@ -83,14 +84,14 @@ class TreeEntry:
             os.close(descriptor)
             raise
 
-    def open_unchecked(self) -> int:
-        """Open for reading what has the name of the file, and return its descriptor. Raises ComponentError."""
-        try:
-            return os.open(self.base, FILE, dir_fd=self.dir_fd)
-        except FileNotFoundError as error:
-            raise vanished(self.path) from error
-        except OSError as error:
-            raise unreadable(self.path, error) from error
+    def open_unchecked(self, relieve: Callable[[], object] = lambda: None) -> int:
+        """Open for reading what has the name of the file, and return its descriptor.
+
+        `relieve` is called where too many files are open. Raises ComponentError.
+        """
+        return open_relieved(
+            lambda: os.open(self.base, FILE, dir_fd=self.dir_fd), relieve, lambda error: _lost(self.path, error)
+        )
 
     def checked(self, descriptor: int) -> os.stat_result:
         """Return the stat of what was opened. Raises ComponentError unless that is a regular file."""
@@ -100,6 +101,10 @@ class TreeEntry:
         return info
 
 
+def _lost(path: Path, error: OSError) -> ComponentError:
+    return vanished(path) if isinstance(error, FileNotFoundError) else unreadable(path, error)
+
+
 class Excluded(Protocol):
     """What a walk leaves out: names relative to its root, with everything below them."""
 
@@ -107,58 +112,59 @@ class Excluded(Protocol):
 
 
 def walk(
-    root: Path, excluded: Excluded = NO_SITE_PATHS_BELOW, *, draft: Callable[[str], object] = lambda _: None
+    root: Path,
+    excluded: Excluded = NO_SITE_PATHS_BELOW,
+    *,
+    draft: Callable[[str], object] = lambda _: None,
+    relieve: Callable[[], object] = lambda: None,
 ) -> Iterator[TreeEntry]:
     """Yield what is below `root`, sorted by name, the entries of a folder before those of the folders in it.
 
     Symbolic links are not followed. What is `excluded`, such as the site's own paths, is left out, and so
-    are drafts of restores: `draft` is called with the name of each. Raises ComponentError for what cannot be read or
-    vanishes during the walk.
+    are drafts of restores: `draft` is called with the name of each. `relieve` is called where too many files are open
+    for a folder. Raises ComponentError for what cannot be read or vanishes during the walk.
     """
     try:
         way = OpenFolders(os.open(root, FOLDER))
-    except FileNotFoundError as error:
-        raise vanished(root) from error
     except OSError as error:
-        raise unreadable(root, error) from error
+        raise _lost(root, error) from error
     # the folders on the way, and of each the folders in it that are still to be listed, the next one last
     entered, remaining = [""], list[list[str]]()
     try:
         while entered:
             if len(remaining) < len(entered):
                 folders = []
-                for entry in _entries(root, entered[-1], way.descriptor, excluded, draft):
+                for entry in _entries(root, entered[-1], way.descriptor, excluded, draft, relieve):
                     if entry.is_folder:
                         folders.append(entry.name)
                     yield entry
                 remaining.append(folders[::-1])
             elif remaining[-1]:
                 name = remaining[-1].pop()
-                try:
-                    way.enter(name.rpartition("/")[2])
-                except FileNotFoundError as error:
-                    raise vanished(root / name) from error
-                except OSError as error:
-                    raise unreadable(root / name, error) from error
+                enter = partial(way.enter, name.rpartition("/")[2])
+                open_relieved(enter, relieve, partial(_lost, root / name))
                 entered.append(f"{name}/")
             else:
                 remaining.pop()
                 name = entered.pop()
                 if entered:
-                    try:
-                        way.leave()
-                    except OSError as error:
-                        raise vanished(root / name) from error
+                    open_relieved(way.leave, relieve, partial(_lost, root / name))
     finally:
         way.close()
 
 
 def _entries(
-    root: Path, prefix: str, folder: int, excluded: Excluded, draft: Callable[[str], object]
+    root: Path,
+    prefix: str,
+    folder: int,
+    excluded: Excluded,
+    draft: Callable[[str], object],
+    relieve: Callable[[], object],
 ) -> Iterator[TreeEntry]:
     names, others = list[str](), dict[str, int]()
+    listing = open_relieved(lambda: os.scandir(folder), relieve, partial(unreadable, root / prefix))
     try:
-        with os.scandir(folder) as found:
+        with listing as found:
             for one in found:
                 names.append(one.name)
                 # the listing tells it, on most file systems without a stat

@@ -12,6 +12,7 @@ from backups.components.files.pack import BATCH, SMALL_BYTES, pack_tree
 from backups.components.files.read import NestedTar
 from backups.errors import ComponentError
 from backups.lib.filesystem.walk import walk
+from tests.support.processes.file_limits import files_to_open, open_files
 
 
 @pytest.fixture
@@ -25,10 +26,6 @@ def pack(tree: Path, checkpoint: Callable[[int], None] = lambda _: None) -> Path
     target = tree.parent / "up.tar"
     pack_tree(tree, target, checkpoint, lambda _: None)
     return target
-
-
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_small_files_are_requested_many_at_a_time_before_the_first_of_them_is_read(
@@ -154,3 +151,59 @@ def test_long_headers_do_not_wait_in_memory(tree: Path, monkeypatch: pytest.Monk
     pack(tree)
     # each folder at once, and the file at the end
     assert waiting == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(("left", "most"), [(60, 1), (128, 1), (132, 2), (200, 36), (2000, 2 * BATCH)])
+def test_other_threads_keep_files_that_they_may_open(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, left: int, most: int
+) -> None:
+    for number in range(3 * BATCH):
+        (tree / f"{number:04}").write_bytes(b"x")
+    monkeypatch.setattr(pack_module, "files_left", lambda: left)
+    waiting, write = list[int](), pack_module._Packer._write
+    monkeypatch.setattr(
+        pack_module._Packer, "_write", lambda self, count: waiting.append(len(self._waiting)) or write(self, count)
+    )
+    pack(tree)
+    assert max(waiting) == most
+
+
+@pytest.mark.parametrize("files", [1, 2, 30])
+@pytest.mark.parametrize("left", [10, 40, 60])
+def test_where_too_many_files_are_open_those_that_wait_are_packed_first(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, left: int, files: int
+) -> None:
+    # as if another thread had opened some only afterwards
+    monkeypatch.setattr(pack_module, "files_left", lambda: 2000)
+    folder = tree
+    for depth in range(min(left - 6, 40)):
+        for number in range(files):
+            (folder / f"{number:02}").write_bytes(b"%d" % depth)
+        (folder / "link").symlink_to(f"{depth}")
+        folder /= "below"
+        folder.mkdir()
+    for number in range(20):
+        (tree / f"{number}-flat").mkdir()
+        (tree / f"{number}-flat" / "file").write_bytes(b"1")
+    before = open_files()
+    with files_to_open(left):
+        target = pack(tree)
+    assert open_files() == before
+    with tarfile.open(target) as tar:
+        assert tar.getnames() == [".", *(entry.name for entry in walk(tree))]
+        assert all(tar.extractfile(file).read() == b"%d" % file.name.count("/") for file in tar if file.isfile())
+
+
+def test_what_those_that_wait_cannot_be_written_for_is_raised(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3 * BATCH):
+        (tree / f"{number:04}").write_bytes(b"x")
+    monkeypatch.setattr(pack_module, "files_left", lambda: 2000)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pack_module, "copy_unchanged", full)
+    before = open_files()
+    with files_to_open(20), pytest.raises(OSError, match="No space left on device"):
+        pack(tree)
+    assert open_files() == before

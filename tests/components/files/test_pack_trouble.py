@@ -1,7 +1,6 @@
 """Trees and files that change, vanish or cannot be read while they are backed up."""
 
 import os
-import resource
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ import pytest
 from backups.components.base import ExportContext
 from backups.components.files.component import FilesComponent
 from backups.errors import Cancelled, ComponentError
+from tests.support.processes.file_limits import files_to_open, open_files
 from tests.support.processes.unprivileged_user import as_nobody
 
 
@@ -117,24 +117,8 @@ def test_a_tree_deeper_than_files_can_be_open_is_packed_and_leaves_nothing_open(
         here = below
     os.close(here)
     before = open_files()
-    # the limit is about the number of a file; tests before may have left high ones open
-    highest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
-    with limited_files(highest + 100):
+    with files_to_open(100):
         export(tree, lambda _: None)
     assert open_files() == before
     with tarfile.open(tree.parent / "export" / "up.tar") as tar:
         assert len(tar.getnames()) == 151
-
-
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-@contextmanager
-def limited_files(number: int) -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (number, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
