@@ -4,11 +4,13 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from threading import Event
+from threading import Event, Semaphore
 from typing import Any
 
 import pytest
 
+from backups.archive.compression.write import BLOCK_BYTES
+from backups.archive.tar import growing
 from backups.archive.tar.growing import Growing
 from backups.archive.tar.members import PackedPart
 from backups.components import sqlite
@@ -41,9 +43,34 @@ def held(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return found
 
 
-def test_a_database_is_compressed_while_it_is_copied(back_up: BackUp, large_shop: Path, held: list[bool]) -> None:
+@pytest.fixture
+def announced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes that are announced during the copy; its end waits until what they tell of was read."""
+    sizes, read = list[int](), Semaphore(0)
+    total, written, stop = growing._sum, Growing.written, Growing.stop
+
+    def stop_behind(self: Growing) -> None:
+        for _ in range(blocks_of(sizes[-1])):
+            assert read.acquire(timeout=60)
+        stop(self)
+
+    monkeypatch.setattr(growing, "_sum", lambda block: read.release() or total(block))
+    monkeypatch.setattr(Growing, "written", lambda self, size: sizes.append(size) or written(self, size))
+    monkeypatch.setattr(Growing, "stop", stop_behind)
+    return sizes
+
+
+def blocks_of(size: int) -> int:
+    """Return how many blocks are compressed ahead when `size` bytes are written."""
+    return size // BLOCK_BYTES - growing.BLOCKS_BEHIND - growing.FIRST
+
+
+def test_a_database_is_compressed_while_it_is_copied(
+    back_up: BackUp, large_shop: Path, held: list[bool], announced: list[int]
+) -> None:
     backup = back_up("shop")
-    assert held.count(True) >= 3
+    assert announced == sorted(announced)
+    assert held.count(True) == blocks_of(announced[-1]) >= 3
     assert verify_backup(backup, by="tests").databases == 1
 
 
