@@ -9,7 +9,14 @@ from queue import SimpleQueue
 import pytest
 
 from backups.lib.filesystem import page_cache
-from backups.lib.filesystem.page_cache import descriptors_of, extend_with_zeros, freed_beside, written_early
+from backups.lib.filesystem.page_cache import (
+    descriptors_of,
+    extend_open_file,
+    extend_with_zeros,
+    freed_beside,
+    written_early,
+)
+from tests.support.processes.file_limits import open_files
 
 
 def test_the_descriptors_of_files_are_found_by_any_path_to_them(tmp_path: Path) -> None:
@@ -45,6 +52,20 @@ def test_a_file_is_extended_by_zeros_behind_what_it_holds(tmp_path: Path, size: 
     with path.open("r+b") as file:
         extend_with_zeros(file.fileno(), size)
         assert file.read() == content + bytes(max(0, size - len(content)))
+
+
+def test_a_file_is_extended_only_where_this_process_has_it_open(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    extend_open_file(path, 5)
+    assert not path.exists()
+    path.write_bytes(b"x")
+    before = open_files()
+    extend_open_file(path, 5)
+    assert path.read_bytes() == b"x"
+    with path.open("rb"):
+        extend_open_file(path, 5)
+    assert path.read_bytes() == b"x" + bytes(4)
+    assert open_files() == before
 
 
 def test_a_limit_on_the_size_of_files_ends_the_extension_in_silence(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from backups.components import sqlite
 from backups.components.sqlite.connection import is_damage, journal_of, wal_of
 from backups.errors import BackupError, NotCheckable, Untouched
 from backups.lib.filesystem.atomic import replace_file
-from backups.lib.filesystem.page_cache import descriptors_of, extend_with_zeros, freed_beside, written_early
+from backups.lib.filesystem.page_cache import extend_open_file, freed_beside, written_early
 from destinations.lib.disks import space_hint
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
@@ -203,8 +203,8 @@ def _extend_wal(log: Path, page_size: int, pages: int, total: int) -> None:
 
     Source: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
     """
-    for descriptor in descriptors_of(log):
-        extend_with_zeros(descriptor, WAL_HEADER_BYTES + min(pages, total) * (WAL_FRAME_BYTES + page_size))
+    # SQLite locks the database and the -shm file alone
+    extend_open_file(log, WAL_HEADER_BYTES + min(pages, total) * (WAL_FRAME_BYTES + page_size))
 
 
 def _shrink_wal(live: Path, lock_timeout: float) -> None:

@@ -3,17 +3,18 @@
 Source: https://www.sqlite.org/backup.html
 """
 
+import os
 import sqlite3
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from backups.components.sqlite.connection import component_error, connected, locked_error, opened, tolerate_schema
 from backups.components.sqlite.untrusted.deadline import Checkpoint
 from backups.errors import ComponentError
-from backups.lib.filesystem.page_cache import descriptors_of, extend_with_zeros
+from backups.lib.filesystem.page_cache import extend_with_zeros
 from backups.lib.paths import stat_path
 
 PAGES_PER_STEP = 1024
@@ -31,7 +32,7 @@ def snapshot(source: Path, target: Path, *, lock_timeout: float, checkpoint: Che
     if not stat.S_ISREG(stat_path(source).st_mode):
         raise ComponentError(f"{source} is not a file.", hint="Correct the path of the component.")
     try:
-        with connected(source) as reading, _scratch(target) as writing:
+        with connected(source) as reading, _scratch(target) as (writing, descriptor):
             # One read transaction spans the copy. In WAL mode it blocks no writer, and commits of others do not restart
             # the copy, because the connection keeps its snapshot.
             until = time.monotonic() + lock_timeout
@@ -48,8 +49,7 @@ def snapshot(source: Path, target: Path, *, lock_timeout: float, checkpoint: Che
                 if remaining:
                     # never beyond the end: SQLite would take that for pages
                     pages = min(total - remaining + PAGES_AHEAD, total)
-                    for descriptor in descriptors_of(target):
-                        extend_with_zeros(descriptor, pages * page_size)
+                    extend_with_zeros(descriptor, pages * page_size)
 
             reading.backup(writing, pages=PAGES_PER_STEP, progress=step, sleep=LOCK_POLL_SECONDS)
             writing.execute("PRAGMA journal_mode=DELETE")
@@ -59,18 +59,22 @@ def snapshot(source: Path, target: Path, *, lock_timeout: float, checkpoint: Che
 
 
 @contextmanager
-def _scratch(target: Path) -> Iterator[sqlite3.Connection]:
-    """Open the new database `target` for writing, without a journal and fsync: after a crash it is discarded."""
-    target.touch(mode=0o600, exist_ok=False)
-    connection = opened(target, mode="rw")
+def _scratch(target: Path) -> Iterator[tuple[sqlite3.Connection, int]]:
+    """Open the new database `target` for writing, without a journal and fsync: after a crash it is discarded.
+
+    Yields a descriptor of it too.
+    """
+    descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        # the copy is exact, also of a schema that only a newer SQLite can parse
-        tolerate_schema(connection)
-        connection.execute("PRAGMA journal_mode=OFF")
-        connection.execute("PRAGMA synchronous=OFF")
-        yield connection
+        # closed first: to close the descriptor releases the locks of SQLite
+        with closing(opened(target, mode="rw")) as connection:
+            # the copy is exact, also of a schema that only a newer SQLite can parse
+            tolerate_schema(connection)
+            connection.execute("PRAGMA journal_mode=OFF")
+            connection.execute("PRAGMA synchronous=OFF")
+            yield connection, descriptor
     finally:
-        connection.close()
+        os.close(descriptor)
 
 
 def _can_read(connection: sqlite3.Connection, *, may_wait: bool) -> bool:

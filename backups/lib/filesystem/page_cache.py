@@ -24,7 +24,7 @@ DESCRIPTORS = Path("/proc/self/fd")
 def descriptors_of(*paths: Path) -> list[int]:
     """Return the descriptors through which this process has any of `paths` open; none where /proc is missing.
 
-    For files that SQLite has open: to open one and close it again would release the locks of this process on it.
+    Other threads may close them at any time, and open other files under their numbers.
     """
     return _open_as(_resolved(paths))
 
@@ -56,6 +56,29 @@ def extend_with_zeros(descriptor: int, size: int) -> None:
         end = os.fstat(descriptor).st_size
         while end < size:
             end += os.pwrite(descriptor, PIECE[: min(len(PIECE) - end % len(PIECE), size - end)], end)
+
+
+def extend_open_file(path: Path, size: int) -> None:
+    """Do that with the file `path`, provided that this process has it open. Not for one with POSIX locks.
+
+    Not through the descriptor by which it is open: another thread may close that, and its number be that of another
+    file by then.
+    """
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if _is_open(path, os.fstat(descriptor), but=descriptor):
+                extend_with_zeros(descriptor, size)
+        finally:
+            os.close(descriptor)
+
+
+def _is_open(path: Path, info: os.stat_result, *, but: int) -> bool:
+    for descriptor in descriptors_of(path):
+        with suppress(OSError):
+            if descriptor != but and os.path.samestat(os.fstat(descriptor), info):
+                return True
+    return False
 
 
 @contextmanager
@@ -90,8 +113,8 @@ def _write_early(resolved: Collection[str], ended: SimpleQueue[None]) -> None:
 def freed_beside(path: Path) -> Iterator[None]:
     """Let the file `path`, if it is removed meanwhile, be freed by another thread afterwards.
 
-    To free half a gigabyte takes a tenth of a second. Not for a file with POSIX locks of this process, see
-    `descriptors_of`.
+    To free half a gigabyte takes a tenth of a second. Not for a file with POSIX locks of this process, which to close
+    it would release.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -14,6 +14,7 @@ import pytest
 
 from backups.components.sqlite.restore import PAGES_AHEAD, PAGES_PER_STEP, restore_into
 from backups.errors import BackupError
+from backups.lib.filesystem import page_cache
 from tests.support.databases.live_restores import LOCK_TIMEOUT, integrity, restore_and_verify, staged_copy
 from tests.support.databases.sqlite_files import make_database, rows_of
 from tests.support.restores.instance_restores import all_rows
@@ -129,3 +130,35 @@ def test_a_log_that_cannot_be_extended_is_written_all_the_same(
     monkeypatch.setattr(os, "pwrite", full)
     restore_into(staged, wal_live, lock_timeout=LOCK_TIMEOUT, checkpoint=lambda _: None)
     assert rows_of(wal_live) == rows_of(staged)
+
+
+def test_a_file_that_has_the_number_of_a_closed_log_stays_as_it_is(
+    wal_live: Path, staged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = page_cache._open_as
+    (tmp_path / "other").write_bytes(b"other")
+    with (tmp_path / "other").open("r+b") as other:
+        # another thread closed a connection to the database, and opened the file, after the listing
+        monkeypatch.setattr(page_cache, "_open_as", lambda paths: [other.fileno(), *listed(paths)])
+        restore_into(staged, wal_live, lock_timeout=LOCK_TIMEOUT, checkpoint=lambda _: None)
+        staged_copy(wal_live)
+    assert (tmp_path / "other").read_bytes() == b"other"
+    assert rows_of(wal_live) == rows_of(staged)
+
+
+def test_a_file_that_has_the_name_of_the_log_is_not_extended(
+    wal_live: Path, staged: Path, service: sqlite3.Connection
+) -> None:
+    log, steps = wal_live.with_name("orders.db-wal"), list[int]()
+
+    def replace(copied: int) -> None:
+        steps.append(copied)
+        if len(steps) == 2:
+            log.rename(log.with_name("moved"))
+            log.write_bytes(b"another")
+        if len(steps) == 5:
+            raise BackupError("enough")
+
+    with pytest.raises(BackupError, match=r"^enough$"):
+        restore_into(staged, wal_live, lock_timeout=LOCK_TIMEOUT, checkpoint=replace)
+    assert log.read_bytes() == b"another"
