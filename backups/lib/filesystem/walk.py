@@ -9,7 +9,7 @@ from typing import Protocol
 
 from backups.errors import ComponentError
 from backups.lib.filesystem.folders import OpenFolders
-from backups.lib.filesystem.open_files import open_relieved
+from backups.lib.filesystem.open_files import NONE_LEFT, open_relieved
 from backups.lib.paths import no_file, unreadable, vanished
 from backups.lib.site_paths import NO_SITE_PATHS_BELOW
 
@@ -89,9 +89,17 @@ class TreeEntry:
 
         `relieve` is called where too many files are open. Raises ComponentError.
         """
-        return open_relieved(
-            lambda: os.open(self.base, FILE, dir_fd=self.dir_fd), relieve, lambda error: _lost(self.path, error)
-        )
+        # not by `open_relieved`: for each file that would take noticeable time
+        try:
+            return os.open(self.base, FILE, dir_fd=self.dir_fd)
+        except OSError as error:
+            if error.errno not in NONE_LEFT:
+                raise _lost(self.path, error) from error
+        relieve()
+        try:
+            return os.open(self.base, FILE, dir_fd=self.dir_fd)
+        except OSError as error:
+            raise _lost(self.path, error) from error
 
     def checked(self, descriptor: int) -> os.stat_result:
         """Return the stat of what was opened. Raises ComponentError unless that is a regular file."""
