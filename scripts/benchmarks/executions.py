@@ -9,8 +9,9 @@ from typing import Any
 from uuid import UUID
 
 SPACING = timedelta(hours=12)
-# what a rule has left: so many newest ones, and each so manieth
-KEPT_NEWEST, KEPT_EVERY = 90, 60
+# the rule of all destinations but one: the newest backup of so many days and months
+DAYS, MONTHS = 90, 24
+DELETED_AFTER = timedelta(days=45)
 RUNNING, WAITING = 5, 15
 KINDS = {"scheduled": 90, "manual": 5, "config_change": 4, "safety": 1}
 STATUSES = {"completed": 95, "failed": 3, "cancelled": 1, "interrupted": 1}
@@ -53,10 +54,19 @@ def executions(
             where, schedule = destinations[number % len(destinations)], schedules[number]
             columns = ended(name, at, schedule) | {"destination_id": where.pk}
             if columns["status"] == "completed":
-                columns |= archive(columns, age, manifests[name], kept=where.name == keeps_all)
+                kept = where.name == keeps_all or left_by_rule(at, now)
+                columns |= archive(columns, age, manifests[name], kept=kept)
             yield columns
     for number, name in enumerate(names[: RUNNING + WAITING]):
         yield active(name, destinations[number], now, running=number < RUNNING)
+
+
+def left_by_rule(at: datetime, now: datetime) -> bool:
+    """Return whether the rule keeps the backup of that time."""
+    following = at + SPACING
+    daily = following.date() != at.date() and now - at < timedelta(days=DAYS)
+    monthly = following.month != at.month and now - at < timedelta(days=30 * MONTHS)
+    return following >= now or daily or monthly
 
 
 def ended(name: str, at: datetime, schedule: Any) -> Columns:
@@ -83,10 +93,10 @@ def ended(name: str, at: datetime, schedule: Any) -> Columns:
 
 
 def archive(columns: Columns, age: int, manifest: str, *, kept: bool) -> Columns:
-    """Return what a completed execution has besides; unless it is kept, or pinned, most of the old ones are deleted."""
+    """Return what a completed execution has besides; unless it is kept, or pinned, it is deleted."""
     name, kind, at = columns["instance"], columns["kind"], columns["started_at"]
     pinned = DICE.random() < 0.002
-    kept = kept or pinned or age <= KEPT_NEWEST or age % KEPT_EVERY == 0
+    kept = kept or pinned
     file = f"backup-{name}-{at:%Y%m%d-%H%M%S}-{kind}.tar.gz"
     return {
         "backup_filename": file,
@@ -103,8 +113,9 @@ def archive(columns: Columns, age: int, manifest: str, *, kept: bool) -> Columns
         "pinned": pinned,
         "pin_reason": "the audit" if pinned else "",
         "drill": drilled(at) if age % 30 == 0 else None,
+        "copies_state": "all" if kept else "",
         "manifest_json": manifest.replace(UNKNOWN, at.isoformat(timespec="seconds")),
-        "deleted_at": None if kept else at + timedelta(days=45),
+        "deleted_at": None if kept else at + DELETED_AFTER,
         "deleted_reason": "" if kept else "older than the rule keeps",
     }
 
@@ -115,15 +126,21 @@ def drilled(at: datetime) -> str:
     return json.dumps({"verdict": "passed"} | sizes | took)
 
 
-def copies(destinations: Sequence[Any]) -> Iterator[Columns]:
-    """Yield the copy of each archive at the destination that its row names, and of every second one another copy."""
+def copies(destinations: Sequence[Any], keeps_all: str, now: datetime) -> Iterator[Columns]:
+    """Yield the copy of each archive at the destination that its row names, and of every second one another copy.
+
+    That is deleted earlier where only the rule of the first destination keeps the backup.
+    """
     from backups.models import BackupExecution
 
     columns = ("pk", "destination_id", "backup_path", "compressed_size_bytes", "archive_sha256", "completed_at")
-    rows = BackupExecution.objects.completed().order_by().values_list(*columns, "deleted_at", "created_at")
+    rows = BackupExecution.objects.completed().order_by().values_list(*columns, "deleted_at", "created_at", "pinned")
     following = {one.pk: other.pk for one, other in pairwise([*destinations, destinations[0]])}
-    for number, (pk, first, path, size, sha256, ended_at, deleted_at, created_at) in enumerate(rows):
+    everything = next(one.pk for one in destinations if one.name == keeps_all)
+    for number, (pk, first, path, size, sha256, ended_at, gone_at, created_at, pinned) in enumerate(rows):
         for position, where in enumerate([first, following[first]][: 1 + number % 2]):
+            goes = where != everything and not pinned and not left_by_rule(created_at, now)
+            deleted_at = created_at + DELETED_AFTER if goes else gone_at
             yield {
                 "id": new_id(),
                 "execution_id": pk,

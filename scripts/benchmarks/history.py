@@ -15,7 +15,7 @@ from typing import Any
 SCRIPTS = Path(__file__).resolve().parents[1]
 INSTANCES, DESTINATIONS, RESTORES, DEEDS = 200, 50, 2_000, 20_000
 KEEPS_ALL = "place-00"  # every archive of its instances is still there
-PRUNES = "place-01"  # its archives are files
+PRUNES = "place-01"  # its archives are files, and so are their copies elsewhere
 SERVICES = ("shop", "wiki", "radius", "mail")
 INSTANCES_FILE = """\
 [{name}]
@@ -57,7 +57,7 @@ def make_history(count: int, names: list[str], places: int) -> None:
     InstanceState.objects.bulk_create(InstanceState(instance=name, config_hash=CONFIG_HASH) for name in names)
     copy_in(BackupExecution, executions(names, count // len(names), destinations, schedules, KEEPS_ALL, now))
     # read before: no query is answered while the connection takes a COPY
-    copy_in(BackupCopy, list(copies(destinations)))
+    copy_in(BackupCopy, list(copies(destinations, KEEPS_ALL, now)))
     copy_in(DrillExecution, list(drills()))
     store_archives()
     make_restores(now)
@@ -70,13 +70,14 @@ def make_history(count: int, names: list[str], places: int) -> None:
 def make_destinations(count: int) -> list[Any]:
     from django.conf import settings
 
+    from benchmarks.executions import DAYS, MONTHS
     from destinations.models import BackupDestination
 
     rows = []
     for number in range(count):
         row = BackupDestination(name=f"place-{number:02}", type="local", last_backup_status="completed")
         if row.name != KEEPS_ALL:
-            row.retention_strategy, row.keep_daily, row.keep_monthly = "gfs", 90, 24
+            row.retention_strategy, row.keep_daily, row.keep_monthly = "gfs", DAYS, MONTHS
         row.configure({})
         rows.append(row)
         Path(settings.BACKUP_ROOT, row.name).mkdir(parents=True, mode=0o700)
@@ -123,14 +124,14 @@ def copy_in(model: Any, values: Iterable[dict[str, Any]]) -> None:
 
 
 def store_archives() -> None:
-    """Let the archives of PRUNES lie there, as sparse files."""
+    """Let the archives of PRUNES lie there, and at each other destination that has a copy, as sparse files."""
     from django.conf import settings
 
-    from backups.models import BackupExecution
+    from backups.models import BackupCopy
 
-    there = BackupExecution.objects.filter(destination__name=PRUNES, status="completed", deleted_at=None)
-    for path, size in there.values_list("backup_path", "compressed_size_bytes"):
-        file = Path(settings.BACKUP_ROOT, PRUNES, path)
+    there = BackupCopy.objects.stored().filter(execution__copies__destination__name=PRUNES)
+    for place, path, size in there.values_list("destination__name", "path", "size_bytes"):
+        file = Path(settings.BACKUP_ROOT, place, path)
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         file.touch()
         os.truncate(file, size)

@@ -15,9 +15,12 @@ from pytest_django import Settings
 from backups.models import BackupExecution, BackupSchedule, InstanceState, KeyCheck, RestoreExecution, RetentionPass
 from backups.service.keys.check import MOST_AT_ONCE, check_due
 from backups.service.monitoring.verdict import verdicts
+from backups.service.retention.last_copies import kept_at
+from backups.service.retention.plan import plan_prune
 from backups.worker.tick import tick
+from tests.support.archives.stored import NOW, daily
 from tests.support.call_commands import command
-from tests.support.rows import Status, a_destination, a_manifest, an_execution
+from tests.support.rows import Status, a_copy, a_destination, a_manifest, an_execution
 from tests.support.site_fixtures import DEMO, TACACS
 
 pytestmark = pytest.mark.django_db
@@ -74,6 +77,28 @@ def test_keys_are_tried_at_a_few_destinations_in_one_tick(home: Path) -> None:
         assert check_due() == []
         checked.append(KeyCheck.objects.count())
     assert checked == [MOST_AT_ONCE, 2 * MOST_AT_ONCE, 2 * MOST_AT_ONCE + 1, 2 * MOST_AT_ONCE + 1]
+
+
+def test_the_queries_of_a_retention_plan_do_not_grow_with_backups_that_have_copies_elsewhere(home: Path) -> None:
+    counts = []
+    for number in (5, 50):
+        nas = a_destination(f"nas-{number}", retention_days=2, min_keep=1, established=True)
+        vault = a_destination(f"vault-{number}", retention_days=365, min_keep=1, established=True)
+        for backup in daily(nas, number, f"shop-{number}"):
+            a_copy(backup, vault)
+        plan = plan_prune(nas, NOW)
+        assert sum(entry.elsewhere for entry in plan.to_delete) == number - 3
+        counts.append(queries(lambda nas=nas: plan_prune(nas, NOW)))
+    assert counts[0] == counts[1]
+
+
+def test_the_queries_for_a_rule_elsewhere_do_not_grow_with_backups_that_never_had_a_copy_there(home: Path) -> None:
+    counts, vault = [], a_destination("vault", retention_days=365, min_keep=1)
+    for number in (5, 50):
+        ids = [an_execution(f"shop-{number}", age=timedelta(days=age)).pk for age in range(number)]
+        assert kept_at(vault, ids, timezone.now()).keys() == set(ids)
+        counts.append(queries(lambda ids=ids: kept_at(vault, ids, timezone.now())))
+    assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])

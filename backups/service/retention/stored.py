@@ -11,7 +11,7 @@ from destinations.models import BackupDestination
 COLUMNS = (
     "instance", "kind", "status", "backup_filename", "created_at", "started_at", "completed_at", "verified_at",
     "pinned", "pin_reason", "adopted", "drill", "verification", "drops", "drop_confirmed_at", "missing_at",
-    "damaged_at", "deleting_at", "deleted_at", "copies_state", "manifest_date",
+    "damaged_at", "deleting_at", "deleted_at", "copies_state", "manifest_date", "compressed_size_bytes",
 )  # fmt: skip
 
 
