@@ -4,7 +4,7 @@ The paths are read at every use, so that a new destination is left out of older 
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from backups.instances.kinds import components_at, components_of
 from backups.instances.kinds.backupsite.kind import replaced_root
 from backups.instances.kinds.layers import Configuration
 from backups.lib import audit
+from backups.lib.folders import Folders
 from backups.lib.in_time import PATIENCE, in_time
 from backups.lib.site_paths import DATABASE_FILES, LOG_FILES, NO_SITE_PATHS, SitePath, SitePaths, database_file
 from destinations.exceptions import DestinationConfigError
@@ -28,6 +29,8 @@ from destinations.models import BackupDestination
 
 ARCHIVES, WORKSPACES, DATABASE, KEYS, LOGS = "archives", "workspaces", "database", "keys", "logs"
 REPLACED = "replaced state"
+# by tree: the name of an instance, and a path of it that lies there
+InstancePaths = Mapping[Path, Sequence[tuple[str, Path]]]
 
 
 def all_site_paths() -> SitePaths:
@@ -112,8 +115,10 @@ def live_components(instance: Instance, configuration: Configuration | None = No
 
 def _live_components(instance: Instance, configuration: Configuration | None, own: SitePaths) -> list[Component]:
     found = components_of(instance.service, configuration, own=own)
-    for component in found if not instance.service.is_this_site else ():
-        require_no_other_instance(instance, component)
+    if not instance.service.is_this_site:
+        known = instance_paths_in(trees_of(found))
+        for component in found:
+            require_no_other_instance(instance, component, known)
     return found
 
 
@@ -143,21 +148,33 @@ def live_components_at(instance: Instance, paths: Mapping[str, str]) -> list[Com
     return components_at(instance.service, paths, own=own)
 
 
-def require_no_other_instance(instance: Instance, component: Component) -> None:
-    """Raise ComponentError for a tree that contains files of another instance."""
-    # a restore would replace them while the other service runs
-    if component.kind != "files":
-        return
-    (tree,) = component.sources()
-    here = SitePaths([SitePath("tree", tree)])
-    for other in inventory().instances.values():
+def instance_paths_in(trees: Iterable[Path]) -> InstancePaths:
+    """Return the paths of instances that lie in each of `trees`; each path is resolved once for all of them."""
+    trees, found = list(trees), dict[Path, list[tuple[str, Path]]]()
+    if not trees:
+        return found
+    folders = Folders(trees)
+    for instance in inventory().instances.values():
         # this site's own paths are left out of trees
-        if other.service.is_this_site:
-            continue
-        paths = (*other.service.root.allowed, *other.service.named_paths()) if other.name != instance.name else ()
-        for path in paths:
-            if here.holding(path):
+        if not instance.service.is_this_site:
+            for path in (*instance.service.root.allowed, *instance.service.named_paths()):
+                for tree in folders.all_holding(path):
+                    found.setdefault(tree, []).append((instance.name, path))
+    return found
+
+
+def trees_of(components: Iterable[Component]) -> list[Path]:
+    """Return the folders or files of the `components` that consist of files."""
+    return [tree for component in components if component.kind == "files" for tree in component.sources()]
+
+
+def require_no_other_instance(instance: Instance, component: Component, known: InstancePaths) -> None:
+    """Raise ComponentError for a tree that contains files of another instance, by the paths `known` in it."""
+    # a restore would replace them while the other service runs
+    for tree in trees_of([component]):
+        for name, path in known.get(tree, ()):
+            if name != instance.name:
                 raise ComponentError(
-                    f"{component.name}: {path} of instance {other.name} lies in {tree}.",
+                    f"{component.name}: {path} of instance {name} lies in {tree}.",
                     hint="Make components of the folders beside it, or move that instance.",
                 )

@@ -149,14 +149,14 @@ class SitePaths:
 
     def holding(self, path: Path) -> SitePath | None:
         """Return the path of the site that `path` is or lies in."""
-        for identity, names, folder in self._trails(_real(path)):
+        for identity, names, folder in self._trails(real(path)):
             for theirs, place, where in self._found.get(identity, ()):
                 if theirs:
                     *folders, own = theirs
                     depth = len(folders)
                     if len(names) <= depth or names[:depth] != tuple(folders) or not place.has_name(own, names[depth]):
                         continue
-                if not _is_covered(where, folder.joinpath(*theirs)):
+                if not is_covered(where, folder.joinpath(*theirs)):
                     return place
         return None
 
@@ -164,11 +164,11 @@ class SitePaths:
         """Return the paths of the site that lie below the folder `path`."""
         if not self._found:
             return NO_SITE_PATHS_BELOW
-        root, found = _real(path), {}
+        root, found = real(path), {}
         for identity, names, _ in self._trails(root):
             for theirs, place, where in self._found.get(identity, ()):
                 inner = theirs[len(names) :]
-                if inner and theirs[: len(names)] == names and not _is_covered(where, root.joinpath(*inner)):
+                if inner and theirs[: len(names)] == names and not is_covered(where, root.joinpath(*inner)):
                     found[inner] = place
         return SitePathsBelow(found) if found else NO_SITE_PATHS_BELOW
 
@@ -176,13 +176,14 @@ class SitePaths:
 NO_SITE_PATHS = SitePaths(())
 
 
-def _is_covered(where: Path, alias: Path) -> bool:
+def is_covered(where: Path, alias: Path) -> bool:
     """True when `alias`, another path of `where`, is another file, because something is mounted over it."""
     mine, theirs = _identity(where), _identity(alias)
     return None not in (mine, theirs) and mine != theirs
 
 
-def _real(path: Path) -> Path:
+def real(path: Path) -> Path:
+    """Return the resolved path, with the names as their folders spell them."""
     *_, real = _locations(path)
     return real
 
