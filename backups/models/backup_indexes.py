@@ -20,7 +20,8 @@ INDEXES = [
     models.Index(fields=["status", "-created_at"], name="execution_status"),
     models.Index(fields=["instance", "status", "-created_at"], name="execution_instance"),
     models.Index(fields=["destination", "kind", "status", "-created_at"], name="execution_destination"),
-    models.Index(fields=["kind", "-created_at"], name="execution_kind"),
+    # with all of the order of the list: else SQLite walks the index of the newest, all of it for what is rare
+    models.Index(fields=["kind", "-created_at", "-id"], name="execution_kind"),
     models.Index(fields=["compressed_size_bytes"], name="execution_size"),
     # what waits: few, whatever statistics of the database say of a status on average
     models.Index(fields=["created_at", "instance", "owner"], condition=Q(status="queued"), name="execution_queued"),
@@ -51,7 +52,7 @@ INDEXES = [
     models.Index(fields=["-created_at", "-id"], condition=DELETED, name="execution_deleted"),
     models.Index(fields=["status", "-created_at", "-id"], condition=MISSING, name="execution_missing"),
     models.Index(fields=["-created_at", "-id"], condition=DRILLED, name="execution_drilled"),
-    # these two with all the columns of their conditions: SQLite would take `execution_archive`, and read all rows
+    # these three with all the columns of their conditions: SQLite would take `execution_archive`, and read all rows
     models.Index(
         fields=["deleted_at", "missing_at", "status", "damaged_at", "-created_at", "-id"],
         condition=DAMAGED,
@@ -62,6 +63,10 @@ INDEXES = [
         condition=LACKS_A_COPY,
         name="execution_lacks_copy",
     ),
-    models.Index(fields=["status"], condition=WITHOUT_COPIES, name="execution_without_copies"),
+    models.Index(
+        fields=["copies_state", "deleted_at", "status", "-created_at", "-id"],
+        condition=WITHOUT_COPIES,
+        name="execution_without_copies",
+    ),
     models.Index(fields=["-created_at", "-id"], condition=Q(pinned=True), name="execution_pinned"),
 ]

@@ -110,6 +110,8 @@ class BackupCopy(models.Model):
                 condition=Q(deleted_at__isnull=False),
                 name="copy_deleted",
             ),
+            # whether a backup has an archive that is encrypted, and one that is not
+            models.Index(fields=["execution", "encryption"], condition=~Q(path=""), name="copy_encryption"),
             models.Index(fields=["next_try_at"], condition=Q(next_try_at__isnull=False), name="copy_due"),
             models.Index(fields=["look_again_at"], condition=~Q(planned_path=""), name="copy_unsettled"),
         ]

@@ -55,7 +55,8 @@ class CopyExecution(Run):
         indexes: ClassVar = [
             models.Index(fields=["copy", "-created_at"], name="copying_of"),
             models.Index(fields=["-created_at", "-id"], name="copying_newest"),
-            models.Index(fields=["status", "-created_at"], name="copying_status"),
+            models.Index(fields=["status", "-created_at", "-id"], name="copying_status"),
+            models.Index(fields=["instance", "-created_at", "-id"], name="copying_instance"),
         ]
 
     def __str__(self) -> str:

@@ -59,7 +59,7 @@ class Notice(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["-opened_at", "-id"], name="notice_newest"),
-            models.Index(fields=["opened_at"], condition=Q(announced_at=None), name="notice_unannounced"),
+            models.Index(fields=["opened_at", "id"], condition=Q(announced_at=None), name="notice_unannounced"),
             models.Index(fields=["ended_at"], condition=Q(end_announced_at=None), name="notice_end_unannounced"),
             models.Index(fields=["instance", "-opened_at"], name="notice_instance"),
         ]
@@ -114,7 +114,7 @@ class Delivery(models.Model):
         default_permissions = ("view",)
         indexes: ClassVar = [
             models.Index(fields=["-created_at", "-id"], name="delivery_newest"),
-            models.Index(fields=["channel", "-created_at"], name="delivery_channel"),
+            models.Index(fields=["channel", "-created_at", "-id"], name="delivery_channel"),
             models.Index(fields=["next_try_at"], condition=Q(state="waiting"), name="delivery_due"),
         ]
 

@@ -91,9 +91,9 @@ def observe(causes: Iterable[Cause], *, ending: Callable[[Notice], str], now: da
 
     `ending` says how an open notice without a cause ended; "" leaves it open. Return how many opened or ended.
     """
-    still = {
-        (notice.instance, notice.code, notice.subject): notice for notice in Notice.objects.filter(OPEN, ~MOMENTARY)
-    }
+    # in no order: SQLite would walk the whole index of it
+    open_ = Notice.objects.filter(OPEN, ~MOMENTARY).order_by()
+    still = {(notice.instance, notice.code, notice.subject): notice for notice in open_}
     new: dict[Key, Notice] = {}
     seen, changes = [], 0
     for cause in causes:

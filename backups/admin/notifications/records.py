@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backups.admin.shared import formats
+from backups.admin.shared.changelist import InstanceFilter
 from backups.admin.shared.views import actor
 from backups.errors import BackupError
 from backups.models import Delivery, Notice
@@ -54,6 +55,18 @@ class OpenFilter(admin.SimpleListFilter):
         return queryset
 
 
+class EventFilter(admin.SimpleListFilter):
+    """Every event that there is: which of them have a notice is read from all notices, and no index has that."""
+
+    title = parameter_name = "event"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(event.code, event.label) for event in EVENTS.values()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(event=self.value()) if self.value() is not None else queryset
+
+
 class ReadOnly(BoundedLists, ModelAdmin):
     list_display_links = None
     list_per_page = 50
@@ -77,7 +90,8 @@ class ReadOnly(BoundedLists, ModelAdmin):
 @admin.register(Notice)
 class NoticeAdmin(ReadOnly):
     list_display = ("what", "about", "words", "began", "state")
-    list_filter = (OpenFilter, "level", "event", "instance")
+    list_filter = (OpenFilter, "level", EventFilter, ("instance", InstanceFilter))
+    sortable_by = ("about", "began")
     search_fields = ("=id", "instance", "text", "subject")
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
@@ -146,6 +160,7 @@ class NoticeAdmin(ReadOnly):
 class DeliveryAdmin(ReadOnly):
     list_display = ("made", "channel", "kind", "state_badge", "tries", "words", "result")
     list_filter = ("state", "kind", "channel")
+    sortable_by = ("made",)
     list_select_related = ("channel",)
     search_fields = ("=id", "channel__name")
 

@@ -7,7 +7,7 @@ from django.apps import AppConfig
 from django.db import DatabaseError, connection, connections, transaction
 
 from backups.lib import audit
-from backups.models import Run
+from backups.models import Notice, Run
 
 # the expressions that the admin's search compares: PostgreSQL finds a substring without reading every row
 SEARCH_INDEX = (
@@ -28,8 +28,8 @@ SELECT instance FROM known WHERE instance IS NOT NULL
 """
 
 
-def instances_of(model: type[Run]) -> list[str]:
-    """Return the names of the instances that have a run, sorted, by one index seek for each name."""
+def instances_of(model: type[Run | Notice]) -> list[str]:
+    """Return the names of the instances that have a row, sorted, by one index seek for each name."""
     # SELECT DISTINCT would read every row
     table = connection.ops.quote_name(model._meta.db_table)
     with connection.cursor() as cursor:

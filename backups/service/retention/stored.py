@@ -41,10 +41,12 @@ def uses_of(destination: BackupDestination) -> list[str]:
 
     An interrupted backup does while its archive may be there: it is completed when it is.
     """
-    copies = BackupCopy.objects.filter(destination=destination, execution=OuterRef("pk"))
-    held = Exists(copies.exclude(state=BackupCopy.State.DELETED)) & Q(status=BackupExecution.Status.COMPLETED)
-    unsettled = Exists(copies.exclude(planned_path="")) & Q(status=BackupExecution.Status.INTERRUPTED)
-    active = (Exists(copies) | Q(destination=destination)) & Q(status__in=BackupExecution.ACTIVE)
-    backups = BackupExecution.objects.filter(held | unsettled | active).count()
+    copies, status = BackupCopy.objects.filter(destination=destination), BackupExecution.Status
+    # three queries: no index would find what is one or the other
+    held = copies.exclude(state=BackupCopy.State.DELETED).filter(execution__status=status.COMPLETED)
+    unsettled = copies.exclude(planned_path="").filter(execution__status=status.INTERRUPTED)
+    here = Q(destination=destination) | Exists(copies.filter(execution=OuterRef("pk")))
+    active = BackupExecution.objects.active().filter(here)
+    backups = held.count() + unsettled.count() + active.count()
     schedules = BackupSchedule.objects.whole().filter(at_destination(destination)).count()
     return [counted(count, noun) for count, noun in ((schedules, "schedule"), (backups, "backup")) if count]

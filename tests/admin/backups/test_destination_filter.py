@@ -43,8 +43,9 @@ def test_the_copies_of_a_long_history_are_found_by_an_index() -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN QUERY PLAN {rows}")
         plan = [str(line[3]) for line in cursor.fetchall()]
-    assert any("INDEX sqlite_autoindex_backup_copies" in line for line in plan), plan
-    assert not any("SCAN U0" in line for line in plan), plan
+    assert any("INDEX execution_destination (destination_id=?)" in line for line in plan), plan
+    assert any("U0 USING INDEX copy_" in line and "(destination_id=?)" in line for line in plan), plan
+    assert not any("SCAN" in line for line in plan), plan
 
 
 def test_the_table_of_copies_has_checksum_size_and_encryption_of_each() -> None:
