@@ -19,7 +19,7 @@ TITLE = "Front page and monitoring"
 INSTANCES, DESTINATIONS, ON_SQLITE = 200, 20, 100_000
 LIMIT_MS, LIMIT_BYTES = 200, 100_000
 TOKEN = "of-a-benchmark-0123456789abcdef"  # noqa: S105 - of a site that is thrown away
-ROUNDS = 7
+ROUNDS = ROUNDS_OF_LISTS = 7
 ANALYZE = "from django.db import connection; connection.cursor().execute('ANALYZE')"
 
 
@@ -33,8 +33,10 @@ def run(bench: Any) -> Iterator[str]:
     count = min(ON_SQLITE, bench.executions)
     fill(site, count)
     rows = rows_of(f"SQLite, {count:,} backups", site)
+    lists = [pages_of(site)]
     site.command("shell", "--verbosity=0", "--command", ANALYZE)
     rows += rows_of("the same after ANALYZE", site)
+    lists.append(pages_of(site))
     programs = postgres.binaries()
     if programs is not None:
         with postgres.server(programs, bench.directory.parent) as url:
@@ -43,6 +45,8 @@ def run(bench: Any) -> Iterator[str]:
             rows += rows_of(f"PostgreSQL, {bench.executions:,} backups", site)
     yield f"{INSTANCES} instances, {DESTINATIONS} destinations; median of {ROUNDS}, and the best:"
     yield table(("", "", "bytes", "queries", "CPU ms", "best", "wall ms"), rows)
+    yield f"Lists and pages with SQLite, {count:,} backups; medians of {ROUNDS_OF_LISTS}, and the best:"
+    yield table(("", "queries", "wall ms", "best", "after ANALYZE", "best"), side_by_side(*lists))
     yield f"- The aim: the front page under {LIMIT_MS} ms and {LIMIT_BYTES:,} bytes."
 
 
@@ -59,6 +63,26 @@ def rows_of(where: str, site: Any) -> list[list[str]]:
     found: dict[str, dict[str, float]] = json.loads(site.python(Path(__file__), str(ROUNDS)).output)
     columns = ("bytes", "queries", "cpu", "best", "wall")
     return [[where, name, *(f"{row[column]:,.0f}" for column in columns)] for name, row in found.items()]
+
+
+def pages_of(site: Any) -> dict[str, dict[str, float]]:
+    from benchmarks import pages
+
+    answer = json.loads(site.python(Path(pages.__file__), str(ROUNDS_OF_LISTS), "lists").output)
+    found: dict[str, dict[str, float]] = answer["pages"]
+    return found
+
+
+def side_by_side(before: dict[str, Any], after: dict[str, Any]) -> list[list[str]]:
+    figures = [(name, row, after[name]) for name, row in before.items()]
+    return [
+        [
+            name,
+            f"{row['queries']:.0f}",
+            *(f"{one[column]:.0f}" for one in (row, then) for column in ("wall", "fastest")),
+        ]
+        for name, row, then in figures
+    ]
 
 
 def measure(work: Callable[[], int], rounds: int) -> dict[str, float]:

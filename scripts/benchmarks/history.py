@@ -61,6 +61,7 @@ def make_history(count: int, names: list[str], places: int) -> None:
     copy_in(DrillExecution, list(drills()))
     store_archives()
     make_restores(now)
+    make_records(count, names, now)
     make_deeds(User.objects.create_superuser("admin"))
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -150,6 +151,18 @@ def make_restores(now: datetime) -> None:
         row.acknowledged_at = None if number < 3 else at
         rows.append(row)
     RestoreExecution.objects.bulk_create(rows)
+
+
+def make_records(count: int, names: list[str], now: datetime) -> None:
+    from backups.models import BackupCopy, CopyExecution, Delivery, Notice, NotificationChannel
+    from benchmarks.records import FOR_EACH_COPYING, FOR_EACH_NOTICE, copyings, deliveries, notices
+
+    # disabled: nothing is sent by a benchmark
+    channels = [NotificationChannel.objects.create(name=name, kind="ping", enabled=False) for name in ("ops", "boss")]
+    copy_in(Notice, notices(names, count // FOR_EACH_NOTICE, now))
+    copy_in(Delivery, deliveries(channels, count // FOR_EACH_NOTICE, now))
+    rows = BackupCopy.objects.filter(position=1).select_related("execution").only("execution__instance").order_by("pk")
+    copy_in(CopyExecution, list(copyings(list(rows[: count // FOR_EACH_COPYING]), now)))
 
 
 def make_deeds(admin: Any) -> None:
