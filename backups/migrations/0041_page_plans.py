@@ -8,7 +8,6 @@ class Migration(migrations.Migration):
     dependencies = [
         ('backups', '0040_alarm_proof'),
         ('destinations', '0008_verdict_free_space'),
-        ('admin', '0003_logentry_add_action_flag_choices'),
     ]
 
     operations = [
@@ -65,20 +64,7 @@ class Migration(migrations.Migration):
             index=models.Index(fields=['status', '-created_at', '-id'], name='drill_status'),
         ),
         migrations.AddIndex(
-            model_name='drillexecution',
-            index=models.Index(fields=['verdict', '-created_at', '-id'], name='drill_verdict'),
-        ),
-        migrations.AddIndex(
-            model_name='drillexecution',
-            index=models.Index(fields=['kind', '-created_at', '-id'], name='drill_kind'),
-        ),
-        migrations.AddIndex(
             model_name='notice',
             index=models.Index(condition=models.Q(('announced_at', None)), fields=['opened_at', 'id'], name='notice_unannounced'),
-        ),
-        # what persons did with one run, on its page: Django's table has an index of its types alone
-        migrations.RunSQL(
-            'CREATE INDEX IF NOT EXISTS backups_log_entry_object ON django_admin_log (object_id, content_type_id)',
-            'DROP INDEX IF EXISTS backups_log_entry_object',
         ),
     ]

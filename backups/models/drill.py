@@ -77,8 +77,6 @@ class DrillExecution(Run):
         indexes: ClassVar = [
             models.Index(fields=["-created_at", "-id"], name="drill_newest"),
             models.Index(fields=["status", "-created_at", "-id"], name="drill_status"),
-            models.Index(fields=["verdict", "-created_at", "-id"], name="drill_verdict"),
-            models.Index(fields=["kind", "-created_at", "-id"], name="drill_kind"),
             models.Index(fields=["instance", "kind", "-created_at", "-id"], name="drill_instance"),
         ]
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import template
-from django.contrib.admin.views.main import ChangeList
 from django.forms import BaseForm
 from django.template.base import Parser, Token
 from django.utils import timezone
@@ -13,7 +12,6 @@ from django.utils.safestring import SafeString, mark_safe
 
 from backups.admin.overview.front import FrontPage, front_page
 from backups.admin.shared import formats
-from backups.admin.shared.dates import date_hierarchy
 from backups.admin.shared.half_restored import not_rolled_back_of
 from backups.admin.shared.permissions import sees
 from backups.models import InstanceState, RestoreExecution
@@ -54,11 +52,6 @@ def pairs(mapping: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Return the keys of `mapping` with their values."""
     # `mapping.items` in a template is the value of the key "items" where there is one, as of a table of that name
     return list(mapping.items())
-
-
-@register.inclusion_tag("admin/date_hierarchy.html")
-def dates_of_runs(changelist: ChangeList) -> dict[str, Any]:
-    return date_hierarchy(changelist)
 
 
 @register.simple_tag(takes_context=True)

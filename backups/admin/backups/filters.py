@@ -83,7 +83,7 @@ class EncryptionFilter(ChoiceFilter):
     title, parameter_name = "encryption", "encryption"
     choices_by_condition = (
         ("yes", "Encrypted", Q(Exists(_KEPT.filter(encryption__gt="")))),
-        ("no", "Not encrypted", Q(Exists(_KEPT.filter(encryption="")))),
+        ("no", "Not encrypted", Q(Exists(_KEPT.filter(encryption="")), status="completed")),
     )
 
 

@@ -91,7 +91,6 @@ class ReadOnly(BoundedLists, ModelAdmin):
 class NoticeAdmin(ReadOnly):
     list_display = ("what", "about", "words", "began", "state")
     list_filter = (OpenFilter, "level", EventFilter, ("instance", InstanceFilter))
-    sortable_by = ("about", "began")
     search_fields = ("=id", "instance", "text", "subject")
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
@@ -160,7 +159,6 @@ class NoticeAdmin(ReadOnly):
 class DeliveryAdmin(ReadOnly):
     list_display = ("made", "channel", "kind", "state_badge", "tries", "words", "result")
     list_filter = ("state", "kind", "channel")
-    sortable_by = ("made",)
     list_select_related = ("channel",)
     search_fields = ("=id", "channel__name")
 

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_q.models import OrmQ
 
+from backups.admin.shared import changelist as runs
 from backups.models import BackupExecution
 from tests.support.pages.admin_pages import LIST, START, url
 from tests.support.pages.parsed import Page, page_at
@@ -103,11 +104,13 @@ def test_search_finds_instance_file_name_comment_and_the_whole_id() -> None:
     assert shown(client, q="shop") == {other.pk}
 
 
-def test_dates_narrow_the_list() -> None:
+def test_dates_narrow_the_list_until_the_history_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     client = a_client(VIEW)
     new, old = an_execution(), an_execution(age=timedelta(days=800))
     assert str(old.created_at.year) in page_at(client, LIST).filter_links("created_at__year")
     assert shown(client, created_at__year=new.created_at.year) == {new.pk}
+    monkeypatch.setattr(runs, "DATE_HIERARCHY_ROWS", 1)
+    assert "created_at__year" not in page_at(client, LIST).html
 
 
 def test_the_number_of_queries_does_not_grow_with_the_rows() -> None:

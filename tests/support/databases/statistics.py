@@ -59,17 +59,14 @@ STATISTICS = {
         "sqlite_autoindex_copy_executions_1": "5000 1",
     },
     "django_admin_log": {
-        "backups_log_entry_object": "20000 1 1",
         "django_admin_log_content_type_id_c4bce8eb": "20000 20000",
         "django_admin_log_user_id_c564eba6": "20000 20000",
     },
     "drill_executions": {
         "drill_executions_execution_id_a2d9f4dc": "18956 1",
         "drill_instance": "18956 16 16 1 1",
-        "drill_kind": "18956 18956 1 1",
         "drill_newest": "18956 1 1",
         "drill_status": "18956 18956 1 1",
-        "drill_verdict": "18956 18956 1 1",
         "sqlite_autoindex_drill_executions_1": "18956 1",
     },
     "restore_executions": {
