@@ -31,7 +31,8 @@ client = Client()
 client.force_login(User.objects.get())
 print(client.cookies["sessionid"].value)
 """
-# each backup a minute after the one before it: their names tell the second
+# Each backup seconds after the one before it: their names tell the second. Minutes before now, a tick of the worker would
+# take the process of one that runs for dead.
 BACK_UP = """
 from datetime import timedelta
 from unittest import mock
@@ -39,7 +40,7 @@ from django.core.management import call_command
 from django.utils import timezone
 now = timezone.now
 for number in range({count}, 0, -1):
-    with mock.patch.object(timezone, "now", lambda: now() - timedelta(minutes=number)):
+    with mock.patch.object(timezone, "now", lambda: now() - timedelta(seconds=5 * number)):
         call_command("backup", "tacacs-demo")
 """
 # answers each script, a line of JSON, with what it prints, as another line
