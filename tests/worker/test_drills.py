@@ -101,8 +101,7 @@ def test_after_everything_was_killed_at_once_the_next_worker_cleans_up(site: Sit
     run_id = queue_drill(site, backup)
     checking(site, run_id)
 
-    for pid in site.processes():
-        os.kill(pid, signal.SIGKILL)
+    site.kill_everything()
     eventually(lambda: site.processes() == [])
     assert status(site, run_id) == "running"
     again = queue_drill(site, backup)

@@ -139,8 +139,7 @@ def test_after_everything_was_killed_at_once_the_next_worker_cleans_up_and_runs_
     _, run_id, _ = frozen
     again = site.queue(["big"])[0]
 
-    for pid in site.processes():
-        os.kill(pid, signal.SIGKILL)
+    site.kill_everything()
     eventually(lambda: site.processes() == [])
     assert site.status(run_id) == "running"
     # whose last heartbeat was at most ten seconds before

@@ -1,7 +1,5 @@
 """Redis as the broker: a lost message loses no run."""
 
-import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,8 +81,7 @@ def test_messages_that_a_killed_worker_held_are_not_missed(site: Site, port: int
         # whichever has the only slot waits for the lock, and the messages of the others are gone
         ((running,),) = eventually(lambda: site.rows("SELECT id FROM backup_executions WHERE stage = 'exporting'"))
         eventually(lambda: client.llen("django_q:backups:q") == 0)
-        for pid in site.processes():
-            os.kill(pid, signal.SIGKILL)
+        site.kill_everything()
         eventually(lambda: site.processes() == [])
         others = [run_id for run_id in queued if run_id != running]
         assert [site.status(run_id) for run_id in (running, *others)] == ["running", "queued", "queued", "queued"]

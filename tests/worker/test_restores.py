@@ -1,6 +1,5 @@
 """Restores in a worker: they have their own slot, and an interrupted one is rolled back."""
 
-import os
 import signal
 
 import pytest
@@ -81,8 +80,7 @@ def test_a_restore_that_is_cut_short_leaves_the_state_before_it(site: Site, even
     assert (restore_row(site, restore_id), film.stat().st_size) == (("running", "applying"), 1 << 20)
 
     if event == "everything is killed":
-        for pid in site.processes():
-            os.kill(pid, signal.SIGKILL)
+        site.kill_everything()
     else:
         worker.tell(signal.SIGTERM)
         assert worker.ended() == 0

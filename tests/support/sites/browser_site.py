@@ -31,8 +31,8 @@ client = Client()
 client.force_login(User.objects.get())
 print(client.cookies["sessionid"].value)
 """
-# Each backup seconds after the one before it: their names tell the second. Minutes before now, a tick of the worker would
-# take the process of one that runs for dead.
+# Each backup seconds after the one before it: their names tell the second. Minutes before now, a tick of the worker
+# would take the process of one that runs for dead.
 BACK_UP = """
 from datetime import timedelta
 from unittest import mock

@@ -93,6 +93,13 @@ class Site:
         mark = f"BACKUPSITE_HOME={self.home}".encode()
         return [pid for pid in living() if mark in environment_of(pid)]
 
+    def kill_everything(self) -> None:
+        """Kill all processes of this site, none of which may see another one's end."""
+        for signal_ in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in self.processes():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal_)
+
     # --- what is backed up ----------------------------------------------------------------------------------------
     def declare(self, count: int, *, queue: str = "") -> list[str]:
         """Describe `count` tiny instances, and return their names."""

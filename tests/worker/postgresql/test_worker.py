@@ -57,8 +57,7 @@ def test_a_run_whose_worker_was_killed_is_ended_by_the_next_one(postgres_site: S
     run_id = site.queue(["big"])[0]
     site.worker(script=run_in_children(STOPS_DURING_UPLOAD))
     site.stopped(run_id)
-    for pid in site.processes():
-        os.kill(pid, signal.SIGKILL)
+    site.kill_everything()
 
     site.worker()
 
