@@ -15,7 +15,7 @@ from backups.components.sqlite.foreign_keys import dangling_references
 from backups.components.sqlite.inspect import Facts, counts, facts
 from backups.components.sqlite.integrity import Unchecked, check, examine, is_about_checking, reason_of, unchecked_notes
 from backups.components.sqlite.live import LiveTable, live_tables
-from backups.components.sqlite.snapshot import LOCK_POLL_SECONDS, deadline, snapshot
+from backups.components.sqlite.snapshot import LOCK_POLL_SECONDS, PAGES_PER_STEP, deadline, pages_ahead, snapshot
 from backups.components.sqlite.untrusted.deadline import run_with_deadline
 from backups.components.sqlite.untrusted.limits import STORED_BYTES, limit_values, time_limit
 from backups.components.sqlite.untrusted.read import rows
@@ -23,6 +23,7 @@ from backups.components.sqlite.untrusted.schema import not_understood
 
 __all__ = [
     "LOCK_POLL_SECONDS",
+    "PAGES_PER_STEP",
     "STORED_BYTES",
     "Facts",
     "LiveTable",
@@ -44,6 +45,7 @@ __all__ = [
     "locked_error",
     "not_understood",
     "opened",
+    "pages_ahead",
     "quoted",
     "reason_of",
     "rows",

@@ -21,9 +21,6 @@ from backups.lib.filesystem.page_cache import extend_open_file, freed_beside, wr
 from destinations.lib.disks import space_hint
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
-PAGES_PER_STEP = 1024
-# extended for so many pages ahead
-PAGES_AHEAD = 4 * PAGES_PER_STEP
 WAL_HEADER_BYTES = 32
 WAL_FRAME_BYTES = 24  # and the page
 # locks that a new transaction may get past, although the backup API reports them as final
@@ -188,15 +185,15 @@ def _copy_into(staged: Path, live: Path, lock_timeout: float, checkpoint: Checkp
                 stop.untouched = True
                 raise
             if status == sqlite3.SQLITE_OK and remaining:
-                _extend_wal(log, page_size, total - remaining + PAGES_AHEAD, total)
+                _extend_wal(log, page_size, sqlite.pages_ahead(remaining, total))
 
-        reading.backup(writing, pages=PAGES_PER_STEP, progress=step, sleep=sqlite.LOCK_POLL_SECONDS)
+        reading.backup(writing, pages=sqlite.PAGES_PER_STEP, progress=step, sleep=sqlite.LOCK_POLL_SECONDS)
         # the last connection removes its log when it is closed
         after.enter_context(freed_beside(log))
 
 
-def _extend_wal(log: Path, page_size: int, pages: int, total: int) -> None:
-    """Extend the log of the transaction that is being written, to room for `pages` of its `total` pages.
+def _extend_wal(log: Path, page_size: int, pages: int) -> None:
+    """Extend the log of the transaction that is being written, to room for `pages` in all.
 
     No other process writes into it during the transaction. A frame of zeros is none: its salt is not that of the
     header, like that of frames which a log has left from before.
@@ -204,7 +201,7 @@ def _extend_wal(log: Path, page_size: int, pages: int, total: int) -> None:
     Source: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
     """
     # SQLite locks the database and the -shm file alone
-    extend_open_file(log, WAL_HEADER_BYTES + min(pages, total) * (WAL_FRAME_BYTES + page_size))
+    extend_open_file(log, WAL_HEADER_BYTES + pages * (WAL_FRAME_BYTES + page_size))
 
 
 def _shrink_wal(live: Path, lock_timeout: float) -> None:

@@ -18,7 +18,7 @@ from backups.lib.filesystem.page_cache import extend_with_zeros
 from backups.lib.paths import stat_path
 
 PAGES_PER_STEP = 1024
-# extended for so many pages ahead
+# room for so many more is made in the file that they are written to
 PAGES_AHEAD = 4 * PAGES_PER_STEP
 LOCK_POLL_SECONDS = 0.05
 
@@ -47,9 +47,7 @@ def snapshot(source: Path, target: Path, *, lock_timeout: float, checkpoint: Che
             def step(status: int, remaining: int, total: int) -> None:
                 advance(status, remaining, total)
                 if remaining:
-                    # never beyond the end: SQLite would take that for pages
-                    pages = min(total - remaining + PAGES_AHEAD, total)
-                    extend_with_zeros(descriptor, pages * page_size)
+                    extend_with_zeros(descriptor, pages_ahead(remaining, total) * page_size)
 
             reading.backup(writing, pages=PAGES_PER_STEP, progress=step, sleep=LOCK_POLL_SECONDS)
             writing.execute("PRAGMA journal_mode=DELETE")
@@ -86,6 +84,14 @@ def _can_read(connection: sqlite3.Connection, *, may_wait: bool) -> bool:
             return False
         raise
     return True
+
+
+def pages_ahead(remaining: int, total: int) -> int:
+    """Return the number of pages for which the file that a backup writes is to have room, ahead of the next steps.
+
+    Never more than `total`: SQLite would take what lies beyond the end for pages.
+    """
+    return min(total - remaining + PAGES_AHEAD, total)
 
 
 def deadline(

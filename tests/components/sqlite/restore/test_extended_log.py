@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from backups.components.sqlite.restore import PAGES_AHEAD, PAGES_PER_STEP, restore_into
+from backups.components.sqlite.restore import restore_into
+from backups.components.sqlite.snapshot import PAGES_AHEAD, PAGES_PER_STEP
 from backups.errors import BackupError
 from backups.lib.filesystem import page_cache
 from tests.support.databases.live_restores import LOCK_TIMEOUT, integrity, restore_and_verify, staged_copy
