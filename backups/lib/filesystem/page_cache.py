@@ -11,6 +11,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 
+from backups.lib.filesystem.open_files import DESCRIPTORS
+
 # of one write: the cache takes memory in pieces as large, and has to find 32 times fewer than in writes of 4 KiB; very
 # large ones lie in memory that a virtual machine has given back to its host
 PIECE = bytes(128 * 1024)
@@ -18,7 +20,6 @@ INTERVAL_SECONDS = 0.02
 # Source: sync_file_range(2); it begins to write the pages that changed, and waits for none
 SYNC_FILE_RANGE_WRITE = 2
 LIBC = ctypes.CDLL(None)
-DESCRIPTORS = Path("/proc/self/fd")
 
 
 def descriptors_of(*paths: Path) -> list[int]:
