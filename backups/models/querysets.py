@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from backups.models.instance_state import InstanceState
     from backups.models.run import Run
     from backups.models.schedule import BackupSchedule
+    from destinations.models import BackupDestination
 
 # Partial indexes use these too: a database uses such an index only for a query with the same condition.
 # The values are literals because the enumerations are nested in the models, which import this module.
@@ -93,6 +94,12 @@ class BackupQuerySet(RunQuerySet["BackupExecution"]):
     def damaged(self) -> Self:
         """Return those without a sound copy, of which a changed one is still there."""
         return self.filter(DAMAGED)
+
+    def at_destination(self, destination: "BackupDestination | str", copies: "CopyQuerySet") -> Self:
+        """Those whose first copy is of `destination`, and those that have one of `copies` there."""
+        # an index for each side: with EXISTS, the copies of every backup would be looked at
+        there = copies.filter(destination=destination)
+        return self.filter(Q(destination=destination) | Q(pk__in=there.values("execution")))
 
     def good(self) -> Self:
         """Return the stored ones that have a sound copy, are not being deleted, and that no drill or verification

@@ -1,6 +1,6 @@
 """Filters of the list of backups: what became of the archive, its drill, its encryption, its pin."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
@@ -8,7 +8,7 @@ from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 
 from backups.models import BackupCopy
-from backups.models.querysets import DAMAGED, DELETED, DRILLED, LACKS_A_COPY, MISSING, STORED
+from backups.models.querysets import DAMAGED, DELETED, DRILLED, LACKS_A_COPY, MISSING, STORED, BackupQuerySet
 from destinations.models import BackupDestination
 
 Choice = tuple[str, str, Q]
@@ -63,9 +63,8 @@ class DestinationFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if (wanted := self.value()) is None:
             return queryset
-        # an index for each side: with EXISTS, the copies of every backup would be looked at
-        there = BackupCopy.objects.filter(destination=wanted).exclude(state="deleted")
-        return queryset.filter(Q(destination=wanted) | Q(pk__in=there.values("execution")))
+        backups = cast("BackupQuerySet", queryset)
+        return backups.at_destination(wanted, BackupCopy.objects.exclude(state="deleted"))
 
 
 class DrillFilter(ChoiceFilter):

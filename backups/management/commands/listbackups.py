@@ -1,7 +1,6 @@
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.db.models import Q
 
 from backups.management.base import BackupCommand, add_limit_argument, limited
 from backups.models import BackupCopy, BackupExecution
@@ -36,8 +35,7 @@ class Command(BackupCommand):
             backups = backups.filter(instance=options["instance"])
         if options["destination"]:
             where = self.find_destination(options["destination"], removed=True)
-            copies = BackupCopy.objects.filter(destination=where)
-            backups = backups.filter(Q(destination=where) | Q(pk__in=copies.values("execution")))
+            backups = backups.at_destination(where, BackupCopy.objects.all())
         if options["status"]:
             backups = backups.filter(status=options["status"])
         if options["archive"]:
