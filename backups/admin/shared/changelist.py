@@ -66,11 +66,10 @@ class RunPaginator(AnyPaginator):
 class RunList(BoundedList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        if (self.show_all and self.can_show_all) or not self.multi_page:
+        found: QuerySet[Any] = self.result_list
+        if not found.query.is_sliced:
             # all of few rows: to have them in their order, SQLite would walk the whole index of it
-            found: QuerySet[Any] = self.queryset.order_by() if self.result_count else self.queryset.none()
-        else:
-            found = self.paginator.page(self.page_num).object_list
+            found = found.order_by() if self.result_count else found.none()
         # without the conditions, which would be looked at twice
         rows = self.root_queryset.filter(pk__in=found.values("pk")).order_by(*self.queryset.query.order_by)
         self.result_list = self.apply_select_related(rows)
