@@ -23,26 +23,27 @@ def main(rounds: int) -> dict[str, float]:
     from benchmarks.lock_probe import longest_lock
     from destinations.models import BackupDestination
 
-    where, took, locked = BackupDestination.objects.get(), [], 0.0
+    where = BackupDestination.objects.get()
     for name in inventory().instances:
         BackupSchedule.objects.create(name=name, instance=name, destination=where, expression="0 * * * *")
     tick()
-    queries = 0
-    for counts in (True, *[False] * (rounds + 1)):
+
+    def all_due() -> None:
         BackupExecution.objects.all().delete()
         BackupSchedule.objects.update(next_run=timezone.now() - timedelta(seconds=1))
-        if counts:
-            with CaptureQueriesContext(connection) as captured:
-                tick()
-            queries = len(captured)
-            continue
-        if len(took) == rounds:
-            locked = longest_lock(Path(settings.DATABASES["default"]["NAME"]), tick)
-            break
+
+    all_due()
+    with CaptureQueriesContext(connection) as captured:
+        tick()
+    took = list[float]()
+    for _ in range(rounds):
+        all_due()
         began = time.perf_counter()
         tick()
         took.append(time.perf_counter() - began)
-    return {"seconds": min(took), "queries": queries, "locked_ms": 1000 * locked}
+    all_due()
+    locked = longest_lock(Path(settings.DATABASES["default"]["NAME"]), tick)
+    return {"seconds": min(took), "queries": len(captured), "locked_ms": 1000 * locked}
 
 
 if __name__ == "__main__":
