@@ -19,7 +19,7 @@ from benchmarks.machine import describe
 from benchmarks.measure import BenchmarkError
 
 # 528 MB are 1,600,000 rows
-FULL = Bench(Path(), size_mb=528, memory_mb=(50, 528, 2000), executions=500_000, rounds=5)
+FULL = Bench(Path(), size_mb=528, memory_mb=(50, 528, 2000), executions=500_000, rounds=5, large_gb=20)
 QUICK = Bench(Path(), size_mb=50, memory_mb=(10, 50, 100), executions=20_000, rounds=1, tree_files=5_000)
 
 ROOT = Path(__file__).resolve().parents[1]

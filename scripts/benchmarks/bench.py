@@ -17,7 +17,8 @@ SPACE_FACTOR = 4
 class Bench:
     """`size_mb` of the main instance and `memory_mb` of those that memory is measured with, in 10^6 bytes.
 
-    `executions` is the length of the history that pages are measured with, `tree_files` the number of small files.
+    `executions` is the length of the history that pages are measured with, `tree_files` the number of small files,
+    `large_gb` that of files of 10^9 bytes, without which memory is measured for 0.
     """
 
     directory: Path
@@ -26,6 +27,7 @@ class Bench:
     executions: int
     rounds: int
     tree_files: int = 100_000
+    large_gb: int = 0
 
     def instance(self, megabytes: int | None = None) -> Path:
         """Return the root of an instance with a database of that size, created at the first call."""

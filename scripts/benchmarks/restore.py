@@ -17,7 +17,6 @@ PLAIN, AGE = "backupsite", "backupsite, age identity"
 TAR, DRILL = "`tar xz` + `tar cz`", "`manage.py drill`"
 WALL_LIMIT = 0.37
 AGE_BESIDE_PLAIN = 1.10
-PEAK_LIMIT_MIB = 110
 DRILL_LIMIT_S = 3.8
 # the state before is packed, as our safety backup does, and then the archive is unpacked
 TAR_SCRIPT = BY_NAME[peers.TAR].backup.replace("archive", "before") + "\n" + BY_NAME[peers.TAR].restore
@@ -51,18 +50,6 @@ def run(bench: Bench) -> Iterator[str]:
     yield f"A trial restore with the full integrity check, median of {bench.rounds}:"
     yield table(HEADINGS, [measured(DRILL, drill)])
     yield f"- {Target('wall time of a drill (set for the full size)', drill.wall, DRILL_LIMIT_S, ' s')}"
-    rows = {f"{size} MB": _sized(bench, size) for size in bench.memory_mb}
-    yield "One restore of each size:"
-    yield table(HEADINGS, [measured(name, sample) for name, sample in rows.items()])
-    peak = max(sample.peak_bytes for sample in (samples[AGE], *rows.values())) / (1 << 20)
-    yield f"- {Target('peak memory at any size', peak, PEAK_LIMIT_MIB, ' MiB')}"
-
-
-def _sized(bench: Bench, size: int) -> Sample:
-    site = Site.create(bench.directory / f"site-restore-{size}", bench.instance(size))
-    sample = _ours(site, site.backup_id())
-    shutil.rmtree(site.home)
-    return sample
 
 
 def _ours(site: Site, archive_id: str) -> Sample:

@@ -77,17 +77,22 @@ class Site:
         return inherited | {"BACKUPSITE_HOME": str(self.home)} | dict(self.settings)
 
 
-def sealed_site(bench: Bench, root: Path) -> Site:
+def sealed_site(bench: Bench, root: Path, *, instances: str = INSTANCES_FILE) -> Site:
     """Return a new site that encrypts for a recipient and holds the identity too."""
-    identity = bench.scratch("keys") / "identity.txt"
-    keys = bench.scratch("site-keys")
-    keys.rmdir()
-    made = Site.create(keys, root).command("createkey", identity, "--json")
-    home = bench.scratch("site-sealed")
-    home.rmdir()
+    identity, recipient = _keys(bench, root)
     return Site.create(
-        home,
+        bench.scratch("site-sealed") / "home",
         root,
-        BACKUP_ENCRYPTION_RECIPIENTS=str(json.loads(made.output)["recipient"]),
+        instances=instances,
+        BACKUP_ENCRYPTION_RECIPIENTS=recipient.read_text(),
         BACKUP_ENCRYPTION_IDENTITY_FILE=str(identity),
     )
+
+
+def _keys(bench: Bench, root: Path) -> tuple[Path, Path]:
+    """Return the files of an identity and of its recipient, made at the first call."""
+    identity, recipient = bench.directory / "identity.txt", bench.directory / "recipient.txt"
+    if not recipient.exists():
+        site = Site.create(bench.scratch("site-keys") / "home", root)
+        recipient.write_text(json.loads(site.command("createkey", identity, "--json").output)["recipient"])
+    return identity, recipient

@@ -12,7 +12,7 @@ from benchmarks import measure
 from benchmarks.bench import Bench, say
 from benchmarks.measure import Sample, alternate, shell
 from benchmarks.report import Target, comparison
-from benchmarks.site import INSTANCE, Site
+from benchmarks.site import Site
 
 TITLE = "A tree of many small files"
 OURS, TAR, BOTH = "backupsite", "`tar cz`", "`tar xz` + `tar cz`"
@@ -133,8 +133,8 @@ def _restore(site: Site, archive_id: str, change: Path | None = None) -> Sample:
         for path in [*_files(change)]:
             path.write_bytes(path.read_bytes()[1:] + b"!")
         os.sync()
-    sample = site.command("restore", archive_id, "--instance", INSTANCE, "--confirm", "--json")
-    shutil.rmtree(site.home / "backups" / "bench" / INSTANCE / "safety")
+    sample = site.restore(archive_id)
+    shutil.rmtree(site.safety_backups)
     return sample
 
 
