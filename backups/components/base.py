@@ -10,6 +10,7 @@ from backups.archive.manifest.document import Entry, LeftOut
 from backups.archive.manifest.permissions import Permissions
 from backups.errors import ComponentError
 from backups.lib.filesystem.writable import file_obstacles
+from backups.lib.paths import Identity, identity_of
 
 PartType = Literal["database", "config", "data"]
 # name, type and target of an entry of a tree in a backup
@@ -92,17 +93,24 @@ class ApplyContext:
     """The folder with the verified members of an archive, and how long to wait for a lock, in seconds.
 
     `checkpoint` is called with the bytes written, and raises when the run is to stop. `indexes` is the folder with the
-    indexes of the trees, by the names of their members, where they were written.
+    indexes of the trees, by the names of their members, where they were written. `checked` are device and inode of the
+    staged databases that were checked and counted as a whole.
     """
 
     staged: Path
     lock_timeout: float
     checkpoint: Callable[[int], None]
     indexes: Path | None = None
+    checked: frozenset[Identity] = frozenset()
 
     def index_of(self, entry: Entry) -> Path | None:
         """Return the index of the tree that `entry` holds, where it has one."""
         return None if self.indexes is None else self.indexes / entry.file
+
+    def checked_copy(self, entry: Entry) -> Path | None:
+        """Return the staged database of `entry`, provided that the file there is one that was checked."""
+        path = self.staged / entry.file
+        return path if identity_of(path) in self.checked else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from backups.instances import Instance
 from backups.instances.process_scan import Process, base
-
-Identity = tuple[int, int]
+from backups.lib.paths import identity_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +52,3 @@ def folders_of(instance: Instance) -> set[Path]:
     root = instance.service.root
     # every process works somewhere below "/"
     return {root.folder, *root.allowed, *(folder.resolve() for folder in root.allowed)} - {Path("/")}
-
-
-def identity_of(path: Path) -> Identity | None:
-    """Return device and inode of the file; None when it does not exist or is not accessible."""
-    try:
-        info = path.stat()
-    except (OSError, ValueError):
-        return None
-    return info.st_dev, info.st_ino

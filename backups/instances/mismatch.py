@@ -15,12 +15,13 @@ from django.conf import settings
 from backups.components import Component
 from backups.errors import BackupError, ComponentError
 from backups.instances import Instance
-from backups.instances.evidence import Evidence, Identity, evidence_of, folders_of, identity_of
+from backups.instances.evidence import Evidence, evidence_of, folders_of
 from backups.instances.kinds import components_of
 from backups.instances.kinds.base import DatabaseSource
 from backups.instances.kinds.configuration import LiveConfiguration
 from backups.instances.kinds.layers import CONFIG, Configuration
 from backups.instances.process_scan import OpenFile, Process, ProcessFilter, base, processes
+from backups.lib.paths import Identity, identity_of
 from backups.lib.site_paths import NO_SITE_PATHS
 from destinations.lib.formats import printable
 from destinations.lib.operator_error import sentences

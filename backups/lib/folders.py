@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from backups.lib.site_paths import Identity, Names, SitePath, SitePaths, is_covered, real
+from backups.lib.paths import Identity
+from backups.lib.site_paths import Names, SitePath, SitePaths, is_covered, real
 
 
 class Folders(SitePaths):

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from backups.errors import ComponentError, MissingComponent
 
+# device and inode
+Identity = tuple[int, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Root:
@@ -52,6 +55,15 @@ class Root:
                 hint="Set root to a folder that holds every component, or name every folder in roots.",
             )
         return path
+
+
+def identity_of(path: Path) -> Identity | None:
+    """Return device and inode of the file; None when it does not exist or is not accessible."""
+    try:
+        info = path.stat()
+    except (OSError, ValueError):
+        return None
+    return info.st_dev, info.st_ino
 
 
 def confined(root: Root, path: str | Path, *, name: str = "") -> Path:

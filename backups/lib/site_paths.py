@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from backups.lib.paths import Identity
 from destinations.lib.mounts import Mount, lies_in, mounts, spellings
 
 MOST_LINKS = 40  # the limit of the kernel
@@ -22,7 +23,6 @@ DATABASE_FILES = re.compile("(-wal|-shm|-journal)?")
 # suffixes of rotated logs: backupsite.log.1, backupsite.log.2.gz, backupsite.log-20260102
 LOG_FILES = re.compile(r"([.-][0-9][0-9-]*(\.[a-z0-9]+)?)?")
 
-Identity = tuple[int, int]
 Names = tuple[str, ...]
 # a folder at or above a path: its identity, the names from there to the path, and its own path
 Step = tuple[Identity, Names, Path]

@@ -138,7 +138,7 @@ class SQLiteComponent(Component):
                 tables, uncounted = found.tables, [item.table for item in found.uncounted]
             notes = verify_restored(
                 self.live, tables, self._applied_state, lock_timeout=context.lock_timeout, uncounted=uncounted,
-                checkpoint=context.checkpoint,
+                checked=context.checked_copy(main), checkpoint=context.checkpoint,
             )  # fmt: skip
             return [*self._notes, *notes]
         if not self._holds_files(main, side):

@@ -1,5 +1,6 @@
 """Verifying a live database after a restore: integrity, row counts, and comparison page by page."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -11,10 +12,12 @@ from backups.components import sqlite
 from backups.components.sqlite.connection import wal_of
 from backups.components.sqlite.restore import writable
 from backups.errors import ComponentError, DamagedComponent, NotCheckable
+from backups.lib.filesystem.page_cache import descriptors_of
 from backups.lib.paths import size_or_zero
 
 WRITER_WAIT_SECONDS = 2.0
-BLOCK = 1 << 20
+# fits into the cache of a processor
+BLOCK = 128 * 1024
 # Header fields that differ between copies of one content: journal mode, change counter, schema cookie, version numbers.
 # Source: https://www.sqlite.org/fileformat2.html#the_database_header
 COUNTERS = (slice(18, 20), slice(24, 28), slice(40, 44), slice(92, 100))
@@ -45,19 +48,22 @@ def verify_restored(
     *,
     lock_timeout: float,
     uncounted: Collection[str] = (),
+    checked: Path | None = None,
     checkpoint: Callable[[int], None] = lambda _: None,
 ) -> list[str]:
     """Check the live database after a restore and compare its row counts with `tables`; return notes.
 
-    `applied` is its state right after the restore, `uncounted` are the tables that `tables` does not count. What cannot
-    be checked or counted here is a note. Raises ComponentError when the database is damaged, or when counts differ
-    although no other process has written.
+    `applied` is its state right after the restore, `uncounted` are the tables that `tables` does not count. A database
+    that equals `checked`, a staged copy that was checked, is as sound as that; any other is checked itself. What cannot
+    be checked or counted here is a note. Raises ComponentError when the database is damaged, or when counts or pages
+    differ although no other process has written.
     """
+    is_equal = None if checked is None else _equals(live, checked, checkpoint)
     try:
         return sqlite.run_with_deadline(
             # a connection that may write removes the log files that reading creates
             lambda: closing(writable(live, lock_timeout)),
-            partial(_verified, live, tables, uncounted, applied),
+            partial(_verified, live, tables, uncounted, applied, is_equal),
             seconds=sqlite.time_limit(live) + lock_timeout,
             checkpoint=checkpoint,
         )
@@ -75,18 +81,41 @@ def _verified(
     tables: Mapping[str, int],
     uncounted: Collection[str],
     applied: FileState | None,
+    is_equal: bool | None,
     connection: sqlite3.Connection,
 ) -> list[str]:
     connection.execute("PRAGMA query_only=ON")
-    unchecked = sqlite.examine(connection, path=live, name=f"the restored {live}")
+    unchecked = () if is_equal else sqlite.examine(connection, path=live, name=f"the restored {live}")
     found = sqlite.counts(connection, live)
     notes = sqlite.unchecked_notes(unchecked, live.name)
-    if not found.differences(tables, uncounted):
+    differences = found.differences(tables, uncounted)
+    if not differences and is_equal is not False:
         return notes
     # other processes may write as soon as the restore commits: then the counts may differ
     if applied in (None, file_state(live)) and not _is_written_to(connection):
         raise ComponentError(f"{live} does not hold the rows of the backup after the restore.", hint=STOP_SERVICE)
-    return [*notes, f"{live.name} was written to by its service right after the restore"]
+    return [*notes, f"{live.name} was written to by its service right after the restore"] if differences else notes
+
+
+def _equals(live: Path, copy: Path, checkpoint: Callable[[int], None]) -> bool | None:
+    """Return whether the file of the live database equals `copy`, but for counters in the header.
+
+    None where that cannot be told: its log holds pages, or it cannot be read as a file.
+    """
+    try:
+        with closing(writable(live, sqlite.LOCK_POLL_SECONDS)) as connection, copy.open("rb") as file:
+            # a read transaction: until it ends nothing is written into the file, neither by a checkpoint
+            connection.execute("BEGIN")
+            # reads the file, but does not parse the schema
+            connection.execute("PRAGMA schema_version").fetchall()
+            own = [found for found in descriptors_of(live) if os.path.samestat(os.fstat(found), live.stat())]
+            if size_or_zero(wal_of(live)) or not own:
+                return None
+            # the descriptor of SQLite: to close another one would release the locks of this process
+            return _same_pages(own[0], file.fileno(), checkpoint)
+    # the check that follows says what it is
+    except (sqlite3.Error, OSError):
+        return None
 
 
 def _is_written_to(connection: sqlite3.Connection) -> bool:
@@ -113,22 +142,32 @@ def is_same(staged: Path, live: Path, *, lock_timeout: float) -> bool:
     copy.unlink(missing_ok=True)
     try:
         sqlite.snapshot(live, copy, lock_timeout=lock_timeout, checkpoint=lambda _: None)
-        return _same_pages(staged, copy) or (_is_empty(staged) and _is_empty(copy))
+        with staged.open("rb") as one, copy.open("rb") as other:
+            same = _same_pages(one.fileno(), other.fileno(), lambda _: None)
+        return same or (_is_empty(staged) and _is_empty(copy))
     except sqlite3.Error as error:
         raise sqlite.component_error(error, live, lock_timeout) from error
     finally:
         copy.unlink(missing_ok=True)
 
 
-def _same_pages(first: Path, second: Path) -> bool:
-    if first.stat().st_size != second.stat().st_size:
+def _same_pages(first: int, second: int, checkpoint: Callable[[int], None]) -> bool:
+    """Compare two open files but for the counters; their positions stay."""
+    size = os.fstat(first).st_size
+    if size != os.fstat(second).st_size:
         return False
-    with first.open("rb") as one, second.open("rb") as other:
-        if _without_counters(one.read(BLOCK)) != _without_counters(other.read(BLOCK)):
+    one, other = bytearray(BLOCK), bytearray(BLOCK)
+    for offset in range(0, size, BLOCK):
+        length = min(BLOCK, size - offset)
+        if (os.preadv(first, [one], offset), os.preadv(second, [other], offset)) != (length, length):
             return False
-        while block := one.read(BLOCK):
-            if block != other.read(BLOCK):
-                return False
+        if offset == 0:
+            _clear_counters(one)
+            _clear_counters(other)
+        # behind the last block both have the rest of the one before
+        if one != other:
+            return False
+        checkpoint(0)
     return True
 
 
@@ -138,8 +177,6 @@ def _is_empty(database: Path) -> bool:
         return bool(connection.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
 
 
-def _without_counters(block: bytes) -> bytes:
-    plain = bytearray(block)
+def _clear_counters(block: bytearray) -> None:
     for field in COUNTERS:
-        plain[field] = bytes(field.stop - field.start)
-    return bytes(plain)
+        block[field] = bytes(field.stop - field.start)

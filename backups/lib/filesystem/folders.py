@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from backups.lib.paths import Identity
+
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 MOST_OPEN = 32
-
-Identity = tuple[int, int]
 
 
 class OpenFolders:

@@ -18,7 +18,7 @@ Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreEx
 def apply_all(restore: RestoreExecution, instance: Instance, staged: Staged, monitor: Monitor) -> None:
     """Apply and verify each step. Raises BackupError; what was touched by then is recorded in the row."""
     total = sum(entry.size_bytes for step in staged.steps for entry in step.entries)
-    context = ApplyContext(staged.directory, monitor.lock_timeout, monitor.advance, staged.indexes)
+    context = ApplyContext(staged.directory, monitor.lock_timeout, monitor.advance, staged.indexes, staged.checked)
     applied = 0
     for step in staged.steps:
         monitor.stage(Stage.APPLYING, total=total, done=applied)

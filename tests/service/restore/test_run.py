@@ -1,13 +1,19 @@
 """A restore gives back exactly what was backed up, and an undo exactly what was there before."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from django.db.models import TextChoices
 
+from backups.archive.manifest.document import Entry
+from backups.components import ApplyContext
+from backups.components.sqlite import verify
+from backups.components.sqlite.component import SQLiteComponent
+from backups.errors import ComponentError
 from backups.models import RestoreExecution
 from backups.runs.progress import Monitor
+from tests.support.databases.live_restores import change_byte
 from tests.support.restores.instance_restores import (
     TACACS_DATABASES,
     all_rows,
@@ -64,6 +70,32 @@ def test_its_progress_never_falls_back_while_applying_and_verifying_take_turns(
     assert percents == sorted(percents)
     # all is applied when the last component is verified
     assert begun[-2] == ("verifying data", 97)
+
+
+def test_a_database_that_the_disk_does_not_hold_as_it_was_staged_is_rolled_back(
+    tacacs_root: Path, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged: list[Path] = []
+    apply = SQLiteComponent.apply
+
+    def apply_and_damage(self: SQLiteComponent, entries: Sequence[Entry], context: ApplyContext) -> None:
+        apply(self, entries, context)
+        if self.name == "accounting" and not damaged:
+            damaged.append(self.live)
+            # in the text of a row: no check of SQLite finds it
+            change_byte(self.live, self.live.read_bytes().index(b"show running-config"))
+
+    monkeypatch.setattr(verify, "WRITER_WAIT_SECONDS", 0.1)
+    backup = back_up()
+    spoil_tacacs(tacacs_root)
+    spoilt = tacacs_state(tacacs_root)
+    monkeypatch.setattr(SQLiteComponent, "apply", apply_and_damage)
+    with pytest.raises(ComponentError, match="does not hold the rows of the backup"):
+        restore(backup)
+    assert len(damaged) == 1
+    assert tacacs_state(tacacs_root) == spoilt
+    outcome = RestoreExecution.objects.get().outcome
+    assert outcome["accounting"]["state"] == "rolled back"
 
 
 @pytest.mark.parametrize("component", TACACS_DATABASES)

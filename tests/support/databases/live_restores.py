@@ -36,3 +36,14 @@ def pragma(database: Path, name: str) -> object:
 def integrity(database: Path) -> str:
     with closing(sqlite3.connect(database)) as connection:
         return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
+
+
+def change_byte(database: Path, offset: int) -> None:
+    """Change a byte of a row as a failing disk does: no process has written, so that the time of the file stays."""
+    before = database.stat()
+    with database.open("r+b") as file:
+        file.seek(offset)
+        (old,) = file.read(1)
+        file.seek(offset)
+        file.write(bytes([old ^ 1]))
+    os.utime(database, ns=(before.st_atime_ns, before.st_mtime_ns))

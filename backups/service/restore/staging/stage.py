@@ -17,7 +17,7 @@ from backups.instances.kinds.configuration import LiveConfiguration
 from backups.instances.kinds.layers import CONFIG, Configuration
 from backups.instances.site_paths import live_components, live_components_at
 from backups.lib.filesystem.copy import copy_stable, sha256_of
-from backups.lib.paths import size_or_zero
+from backups.lib.paths import Identity, identity_of, size_or_zero
 from backups.models import BackupExecution, RestoreExecution
 from backups.runs.workspace import require_space
 from backups.service.archives.fetch import Fetched, fetch_nearest
@@ -49,7 +49,7 @@ class Staged:
 
     `live` are all components at their present paths, `findings` the faults of the resulting configuration, `notes` the
     warnings. `live_configuration` is the present one, `configuration` the one after the restore; None for an undo.
-    `indexes` is the folder with the indexes of the trees.
+    `indexes` is the folder with the indexes of the trees, `checked` are the databases that ApplyContext calls so.
     """
 
     manifest: Manifest
@@ -61,6 +61,7 @@ class Staged:
     live_configuration: LiveConfiguration
     configuration: Configuration | None = None
     indexes: Path | None = None
+    checked: frozenset[Identity] = frozenset()
 
 
 def archive_of(
@@ -150,19 +151,22 @@ def stage(
     keep_unpacked(restore.execution, manifest, staged, progress)
     indexes = directory / "indexes"
     indexes.mkdir(mode=0o700)
-    notes: list[str] = []
+    notes, checked = list[str](), set[Identity]()
     for entry in manifest.contents:
         if entry.file in wanted and (entry.type == "database" or entry.is_tree):
             try:
                 if entry.is_tree:
                     check_tree(staged / entry.file, entry, indexes / entry.file)
                 else:
-                    notes += check_database(staged / entry.file, entry, checkpoint=progress)
+                    found = check_database(staged / entry.file, entry, checkpoint=progress)
+                    notes += found
+                    if not found and (identity := identity_of(staged / entry.file)):
+                        checked.add(identity)
             except ComponentError as error:
                 hint = "Use another backup, or leave that component out."
                 raise ArchiveError(error.message, hint=hint) from error
     assembled = assemble(manifest, staged, instance, restore)
-    return replace(assembled, notes=[*notes, *assembled.notes], indexes=indexes)
+    return replace(assembled, notes=[*notes, *assembled.notes], indexes=indexes, checked=frozenset(checked))
 
 
 def assemble(manifest: Manifest, staged: Path, instance: Instance, restore: RestoreExecution) -> Staged:
