@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,10 @@ BLOCK = 128 * 1024
 # Header fields that differ between copies of one content: journal mode, change counter, schema cookie, version numbers.
 # Source: https://www.sqlite.org/fileformat2.html#the_database_header
 COUNTERS = (slice(18, 20), slice(24, 28), slice(40, 44), slice(92, 100))
+PAGE_SIZE = slice(16, 18)  # big-endian, 1 for LARGEST_PAGE
+LARGEST_PAGE = 65_536
+# the page that begins here is never read or written. Source: https://www.sqlite.org/fileformat2.html#lock_byte_page
+LOCK_BYTE = 1 << 30
 STOP_SERVICE = "Stop the service meanwhile, with hooks.before_restore."
 
 FileState = tuple[object, ...]
@@ -100,7 +104,7 @@ def _verified(
 def _equals(live: Path, copy: Path, checkpoint: Callable[[int], None]) -> bool | None:
     """Return whether the file of the live database equals `copy`, but for counters in the header.
 
-    None where that cannot be told: its log holds pages, or it cannot be read as a file.
+    None where that cannot be told: its log holds pages, its file has another size, or it cannot be read as a file.
     """
     try:
         with closing(writable(live, sqlite.LOCK_POLL_SECONDS)) as connection, copy.open("rb") as file:
@@ -109,7 +113,7 @@ def _equals(live: Path, copy: Path, checkpoint: Callable[[int], None]) -> bool |
             # reads the file, but does not parse the schema
             connection.execute("PRAGMA schema_version").fetchall()
             own = [found for found in descriptors_of(live) if os.path.samestat(os.fstat(found), live.stat())]
-            if size_or_zero(wal_of(live)) or not own:
+            if size_or_zero(wal_of(live)) or not own or live.stat().st_size != copy.stat().st_size:
                 return None
             # the descriptor of SQLite: to close another one would release the locks of this process
             return _same_pages(own[0], file.fileno(), checkpoint)
@@ -152,7 +156,7 @@ def is_same(staged: Path, live: Path, *, lock_timeout: float) -> bool:
 
 
 def _same_pages(first: int, second: int, checkpoint: Callable[[int], None]) -> bool:
-    """Compare two open files but for the counters; their positions stay."""
+    """Compare two open databases page by page, but for counters and the page of the locks; their positions stay."""
     size = os.fstat(first).st_size
     if size != os.fstat(second).st_size:
         return False
@@ -162,8 +166,10 @@ def _same_pages(first: int, second: int, checkpoint: Callable[[int], None]) -> b
         if (os.preadv(first, [one], offset), os.preadv(second, [other], offset)) != (length, length):
             return False
         if offset == 0:
-            _clear_counters(one)
-            _clear_counters(other)
+            page_size = int.from_bytes(one[PAGE_SIZE], "big")
+            _clear(COUNTERS, one, other)
+        elif offset == LOCK_BYTE:
+            _clear((slice(0, LARGEST_PAGE if page_size == 1 else page_size),), one, other)
         # behind the last block both have the rest of the one before
         if one != other:
             return False
@@ -177,6 +183,7 @@ def _is_empty(database: Path) -> bool:
         return bool(connection.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
 
 
-def _clear_counters(block: bytearray) -> None:
-    for field in COUNTERS:
-        block[field] = bytes(field.stop - field.start)
+def _clear(parts: Sequence[slice], *blocks: bytearray) -> None:
+    for part in parts:
+        for block in blocks:
+            block[part] = bytes(part.stop - part.start)

@@ -155,3 +155,20 @@ def test_a_copy_that_was_rebuilt_for_another_page_size_counts_as_not_checked(
     assert component.verify([entry], context) == []
     assert (examined == [live]) is is_checked_again
     assert rows_of(live) == rows_of(staged)
+
+
+@pytest.mark.parametrize(("offset", "is_same"), [(0, True), (4095, True), (4096, False), (-1, False)])
+def test_the_page_of_the_locks_does_not_count(tmp_path: Path, offset: int, is_same: bool) -> None:
+    database = make_database(tmp_path / "one.db", page=4096)
+    header = database.read_bytes()[:4096]
+    paths = [tmp_path / "large.db", tmp_path / "other.db"]
+    for path in paths:
+        with path.open("wb") as file:
+            file.write(header)
+            # a gigabyte of nothing
+            file.truncate(verify.LOCK_BYTE + 5 * 4096)
+    with paths[0].open("rb") as one, paths[1].open("r+b") as other:
+        other.seek(verify.LOCK_BYTE + offset)
+        other.write(b"x")
+        other.flush()
+        assert verify._same_pages(one.fileno(), other.fileno(), lambda _: None) is is_same
