@@ -93,24 +93,24 @@ class ApplyContext:
     """The folder with the verified members of an archive, and how long to wait for a lock, in seconds.
 
     `checkpoint` is called with the bytes written, and raises when the run is to stop. `indexes` is the folder with the
-    indexes of the trees, by the names of their members, where they were written. `checked` are device and inode of the
-    staged databases that were checked and counted as a whole.
+    indexes of the trees, by the names of their members, where they were written. `checked` are the staged databases
+    that were checked and counted as a whole, by the names of their members.
     """
 
     staged: Path
     lock_timeout: float
     checkpoint: Callable[[int], None]
     indexes: Path | None = None
-    checked: frozenset[Identity] = frozenset()
+    checked: Mapping[str, Identity] = field(default_factory=dict)
 
     def index_of(self, entry: Entry) -> Path | None:
         """Return the index of the tree that `entry` holds, where it has one."""
         return None if self.indexes is None else self.indexes / entry.file
 
     def checked_copy(self, entry: Entry) -> Path | None:
-        """Return the staged database of `entry`, provided that the file there is one that was checked."""
-        path = self.staged / entry.file
-        return path if identity_of(path) in self.checked else None
+        """Return the staged database of `entry`, provided that it is still the file that was checked."""
+        path, identity = self.staged / entry.file, self.checked.get(entry.file)
+        return path if identity is not None and identity_of(path) == identity else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,10 @@ def format_of(live: Path, lock_timeout: float) -> Format:
 
 def _match_format(staged: Path, live: Path, form: Format, checkpoint: Checkpoint) -> None:
     """Change the format of the staged copy to one that SQLite can copy into the live file."""
+    for log in (wal_of(staged), journal_of(staged)):
+        if log.exists():
+            # another member of the archive: SQLite would write it into the copy, which was checked without it
+            raise Untouched(f"{log.name} of the archive has the name of a log of {staged.name}.")
     with closing(sqlite.opened(staged, mode="rw")) as connection:
         sqlite.tolerate_schema(connection)
         # a header in WAL mode would switch the live file to WAL under open connections; a live WAL database stays one

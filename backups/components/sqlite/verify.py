@@ -18,14 +18,19 @@ from backups.lib.paths import size_or_zero
 WRITER_WAIT_SECONDS = 2.0
 # fits into the cache of a processor
 BLOCK = 128 * 1024
-# Header fields that differ between copies of one content: journal mode, change counter, schema cookie, version numbers.
+# Header fields that differ between copies of one content: journal mode, change counter, number of pages (which old and
+# foreign versions leave wrong), schema cookie, version numbers.
 # Source: https://www.sqlite.org/fileformat2.html#the_database_header
-COUNTERS = (slice(18, 20), slice(24, 28), slice(40, 44), slice(92, 100))
+COUNTERS = (slice(18, 20), slice(24, 32), slice(40, 44), slice(92, 100))
 PAGE_SIZE = slice(16, 18)  # big-endian, 1 for LARGEST_PAGE
 LARGEST_PAGE = 65_536
 # the page that begins here is never read or written. Source: https://www.sqlite.org/fileformat2.html#lock_byte_page
 LOCK_BYTE = 1 << 30
 STOP_SERVICE = "Stop the service meanwhile, with hooks.before_restore."
+DIFFERS = (
+    "does not hold the values of the backup: its service wrote to it in the same moment, or the disk does not keep "
+    "what is written"
+)
 
 FileState = tuple[object, ...]
 
@@ -59,8 +64,8 @@ def verify_restored(
 
     `applied` is its state right after the restore, `uncounted` are the tables that `tables` does not count. A database
     that equals `checked`, a staged copy that was checked, is as sound as that; any other is checked itself. What cannot
-    be checked or counted here is a note. Raises ComponentError when the database is damaged, or when counts or pages
-    differ although no other process has written.
+    be checked or counted here is a note, and so are other values in as many rows, although no process is seen to write.
+    Raises ComponentError when the database is damaged, or when counts differ although no other process has written.
     """
     is_equal = None if checked is None else _equals(live, checked, checkpoint)
     try:
@@ -96,9 +101,13 @@ def _verified(
     if not differences and is_equal is not False:
         return notes
     # other processes may write as soon as the restore commits: then the counts may differ
-    if applied in (None, file_state(live)) and not _is_written_to(connection):
+    is_written_to = applied not in (None, file_state(live)) or _is_written_to(connection)
+    if differences and not is_written_to:
         raise ComponentError(f"{live} does not hold the rows of the backup after the restore.", hint=STOP_SERVICE)
-    return [*notes, f"{live.name} was written to by its service right after the restore"] if differences else notes
+    if differences:
+        return [*notes, f"{live.name} was written to by its service right after the restore"]
+    # no error: a write that had waited for the lock of the restore looks the same
+    return notes if is_written_to else [*notes, f"{live.name} {DIFFERS}"]
 
 
 def _equals(live: Path, copy: Path, checkpoint: Callable[[int], None]) -> bool | None:
@@ -112,7 +121,7 @@ def _equals(live: Path, copy: Path, checkpoint: Callable[[int], None]) -> bool |
             connection.execute("BEGIN")
             # reads the file, but does not parse the schema
             connection.execute("PRAGMA schema_version").fetchall()
-            own = [found for found in descriptors_of(live) if os.path.samestat(os.fstat(found), live.stat())]
+            own = descriptors_of(live)
             if size_or_zero(wal_of(live)) or not own or live.stat().st_size != copy.stat().st_size:
                 return None
             # the descriptor of SQLite: to close another one would release the locks of this process

@@ -1,7 +1,7 @@
 """Stage a restore: fetch, unpack and verify everything before anything live is changed."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from backups.archive.errors import ArchiveError
@@ -61,7 +61,7 @@ class Staged:
     live_configuration: LiveConfiguration
     configuration: Configuration | None = None
     indexes: Path | None = None
-    checked: frozenset[Identity] = frozenset()
+    checked: Mapping[str, Identity] = field(default_factory=dict)
 
 
 def archive_of(
@@ -151,7 +151,7 @@ def stage(
     keep_unpacked(restore.execution, manifest, staged, progress)
     indexes = directory / "indexes"
     indexes.mkdir(mode=0o700)
-    notes, checked = list[str](), set[Identity]()
+    notes, checked = list[str](), dict[str, Identity]()
     for entry in manifest.contents:
         if entry.file in wanted and (entry.type == "database" or entry.is_tree):
             try:
@@ -161,12 +161,12 @@ def stage(
                     found = check_database(staged / entry.file, entry, checkpoint=progress)
                     notes += found
                     if not found and (identity := identity_of(staged / entry.file)):
-                        checked.add(identity)
+                        checked[entry.file] = identity
             except ComponentError as error:
                 hint = "Use another backup, or leave that component out."
                 raise ArchiveError(error.message, hint=hint) from error
     assembled = assemble(manifest, staged, instance, restore)
-    return replace(assembled, notes=[*notes, *assembled.notes], indexes=indexes, checked=frozenset(checked))
+    return replace(assembled, notes=[*notes, *assembled.notes], indexes=indexes, checked=checked)
 
 
 def assemble(manifest: Manifest, staged: Path, instance: Instance, restore: RestoreExecution) -> Staged:
