@@ -58,7 +58,7 @@ def _runs(bench: Bench, root: Path, instances: str) -> tuple[Sample, ...]:
     plain = Site.create(bench.scratch("site-memory") / "home", root, instances=instances)
     for site in (plain, sealed_site(bench, root, instances=instances)):
         os.sync()
-        say(f"backup of {root.name} in {site.home.name}")
+        say(f"backup of {root.name}")
         backups.append(site.backup())
         os.sync()
         say("its restore")
