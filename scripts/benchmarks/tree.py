@@ -113,7 +113,8 @@ def _evict(root: Path) -> None:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    return (path for path in root.rglob("*") if path.is_file())
+    # Path.rglob keeps all that it found
+    return (Path(folder, name) for folder, _, names in os.walk(root) for name in names)
 
 
 def _target(text: str, ratio: float, limit: float) -> str:
@@ -130,7 +131,7 @@ def _backup(site: Site) -> Sample:
 def _restore(site: Site, archive_id: str, change: Path | None = None) -> Sample:
     say(OURS)
     if change is not None:
-        for path in [*_files(change)]:
+        for path in _files(change):
             path.write_bytes(path.read_bytes()[1:] + b"!")
         os.sync()
     sample = site.restore(archive_id)
