@@ -1,6 +1,7 @@
 """Run schedules: start due slots and retries, and record how each run ended."""
 
 import logging
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -28,6 +29,7 @@ LATE_AFTER = timedelta(minutes=5)
 MOST_NAMES = 10
 # so many schedules are locked at once
 AT_ONCE = 100
+PAUSE_SECONDS = 0.005
 
 
 def start_due(queue: str) -> list[BackupExecution]:
@@ -41,6 +43,9 @@ def start_due(queue: str) -> list[BackupExecution]:
     pks = list(due.order_by("pk").values_list("pk", flat=True))
     slots, started = Slots(now), list[BackupExecution]()
     for begin in range(0, len(pks), AT_ONCE):
+        if begin:
+            # who waits for the lock of SQLite asks for it now and then, and would find no moment between two of them
+            time.sleep(PAUSE_SECONDS)
         with transaction.atomic():
             started += _start(pks[begin : begin + AT_ONCE], slots)
     return started

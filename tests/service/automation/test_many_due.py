@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -62,3 +63,20 @@ def test_of_many_slots_only_those_are_lost_that_have_a_backup_or_cannot_have_one
     assert "nowhere" in refused.last_error
     assert rows[taken.pk].consecutive_failures == rows[rest[0].pk].consecutive_failures == 0
     assert start_due(QUEUE) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_between_the_transactions_for_many_slots_others_get_a_moment_to_write(
+    schedules: list[BackupSchedule], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # whether the database was locked, and how many backups others could see
+    moments: list[tuple[bool, int]] = []
+
+    def pause(seconds: float) -> None:
+        assert seconds > 0
+        moments.append((connection.in_atomic_block, BackupExecution.objects.count()))
+
+    monkeypatch.setattr("backups.service.automation.schedules.AT_ONCE", 5)
+    monkeypatch.setattr("backups.service.automation.schedules.time.sleep", pause)
+    assert len(start_due(QUEUE)) == 12
+    assert moments == [(False, 5), (False, 10)]
