@@ -17,13 +17,13 @@ def notices(names: list[str], count: int, now: datetime) -> Iterator[Columns]:
     for number in range(count):
         at = now - number * timedelta(days=365) / count
         event, level = list(EVENTS.items())[number % len(EVENTS)]
-        momentary, is_open = event == "restore-ended", number < OPEN
+        momentary = event == "restore-ended"
+        ended_at = None if number < OPEN and not momentary else at
         yield {
             "id": new_id(), "instance": names[number % len(names)], "code": f"{event}-{number}", "event": event,
             "level": level, "text": "the destination did not answer within 60 seconds", "momentary": momentary,
             "since": at, "opened_at": at, "seen_at": at, "announced_at": at,
-            "ended_at": None if is_open and not momentary else at,
-            "end_announced_at": None if is_open and not momentary else at,
+            "ended_at": ended_at, "end_announced_at": ended_at,
         }  # fmt: skip
 
 

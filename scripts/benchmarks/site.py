@@ -81,7 +81,7 @@ def sealed_site(bench: Bench, root: Path, *, instances: str = INSTANCES_FILE) ->
     """Return a new site that encrypts for a recipient and holds the identity too."""
     identity, recipient = _keys(bench, root)
     return Site.create(
-        bench.scratch("site-sealed") / "home",
+        bench.scratch("site-sealed") / "sealed",
         root,
         instances=instances,
         BACKUP_ENCRYPTION_RECIPIENTS=recipient.read_text(),
