@@ -29,7 +29,7 @@ from backups.lib.filesystem.copy import copy_unchanged
 from backups.lib.filesystem.open_files import files_left
 from backups.lib.filesystem.walk import FOLDER as OPEN_FOLDER
 from backups.lib.filesystem.walk import TreeEntry, walk
-from backups.lib.paths import unreadable, vanished
+from backups.lib.paths import Identity, unreadable, vanished
 from backups.lib.site_paths import NO_SITE_PATHS_BELOW, SitePathsBelow
 from destinations.lib.formats import printable
 
@@ -45,7 +45,6 @@ BATCH = 64
 FILES_SPARED = 128
 SMALL_BYTES = 128 * 1024
 Note = Callable[[Member], None]
-Inode = tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -113,7 +112,7 @@ class _Packer:
         # those of them that are not requested yet
         self._opened: list[int] = []
         # of each such file its name in the tar, and how many names it has that were not found yet
-        self._linked: dict[Inode, tuple[str, int]] = {}
+        self._linked: dict[Identity, tuple[str, int]] = {}
 
     def close(self) -> None:
         """Close the files that were not packed after an error."""
